@@ -1,0 +1,2 @@
+//! `meltemi` (skeleton).
+fn main() {}

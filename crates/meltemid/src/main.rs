@@ -1,0 +1,2 @@
+//! `meltemid` (skeleton).
+fn main() {}

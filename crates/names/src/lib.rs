@@ -1,0 +1,17 @@
+//! The words of the mesh that everybody shares: names, hostnames and their wildcards, labels and selectors, the grammar of
+//! cluster names, application protocols. No I/O, no meaning beyond the words.
+
+mod cluster;
+mod host;
+mod labels;
+mod name;
+mod protocol;
+
+pub use cluster::{ClusterName, Direction};
+pub use host::{Hostname, shortest_cover};
+pub use labels::{Labels, Selector};
+pub use name::Name;
+pub use protocol::Protocol;
+
+/// A Kubernetes namespace.
+pub type Namespace = Name;
