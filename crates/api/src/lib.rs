@@ -1,1 +1,25 @@
-//! (skeleton)
+//! What users write: one file for each kind with all of its fields, read from YAML or JSON and checked. A mistake is a value, not
+//! an error: what is usable is kept, the rest becomes [`Issue`]s with code, path and place.
+//!
+//! Way of a text: [`yaml::documents`] → [`decode`] → [`Checked`] objects, which cannot be made in another way.
+
+mod checked;
+pub mod core;
+mod decode;
+mod issue;
+mod kinds;
+pub mod mesh;
+pub mod networking;
+mod object;
+pub mod rules;
+pub mod scalars;
+pub mod yaml;
+
+pub use checked::Checked;
+pub use decode::{Mode, decode};
+pub use issue::{Issue, Issues, Place, Severity};
+pub use kinds::{AnyObject, ApiKind, Body, Kind};
+pub use object::{Object, ObjectId, ObjectMeta, Origin};
+
+pub use crate::core::{ConfigMap, EndpointSlice, KubeNamespace, Node, Pod, Secret, Service};
+pub use networking::{DestinationRule, Gateway, ServiceEntry, Sidecar, VirtualService, WorkloadEntry};

@@ -1,0 +1,309 @@
+//! From a document to a checked object, the same for all kinds.
+//!
+//! Strict (`validate`): every mistake is an error and there is no object. Lenient (watches and files): an unknown field is a warning and
+//! the object is used; a wrong value drops the smallest list item around it. A list that would become empty takes its owner along,
+//! since an emptied `match` would turn a route into a catch-all. Without an item around the mistake there is no object, and the caller
+//! keeps what it had.
+
+use std::collections::BTreeMap;
+
+use names::{Labels, Name};
+use serde_json::{Map, Value};
+
+use crate::yaml::Document;
+use crate::{AnyObject, ApiKind, Body, Checked, Issue, Issues, Kind, Object, ObjectId, ObjectMeta, Origin, Severity};
+
+/// How mistakes are taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// As the API server and the webhook take them.
+    Strict,
+    /// Use what can be used.
+    Lenient,
+}
+
+/// Istio's and Kubernetes' groups of which unknown kinds are worth a word.
+const OUR_GROUPS: [&str; 4] = ["networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io"];
+
+/// Reads a document. No object and no error means that its kind is not one of ours.
+#[must_use]
+pub fn decode(document: &Document, mode: Mode) -> (Vec<AnyObject>, Vec<Issue>) {
+    let Value::Object(map) = &document.value else {
+        let message = "an object is a mapping with apiVersion, kind and metadata";
+        return (Vec::new(), vec![issue(Severity::Error, None, "", message, document)]);
+    };
+    if map.get("kind").and_then(Value::as_str) == Some("List")
+        || map.contains_key("items") && !map.contains_key("metadata")
+    {
+        let items = map.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let read = items.iter().enumerate().map(|(at, item)| one(item, &format!("items[{at}]"), document, mode));
+        let (objects, issues): (Vec<_>, Vec<_>) = read.unzip();
+        return (objects.into_iter().flatten().collect(), issues.into_iter().flatten().collect());
+    }
+    let (object, issues) = one(&document.value, "", document, mode);
+    (object.into_iter().collect(), issues)
+}
+
+fn one(value: &Value, prefix: &str, document: &Document, mode: Mode) -> (Option<AnyObject>, Vec<Issue>) {
+    let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind_name) = (text("apiVersion"), text("kind"));
+    if api_version.is_empty() || kind_name.is_empty() {
+        return (None, vec![issue(Severity::Error, None, prefix, "apiVersion and kind are needed", document)]);
+    }
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let Some(kind) = Kind::find(group, kind_name) else {
+        let severity =
+            if OUR_GROUPS.contains(&group) && mode == Mode::Strict { Severity::Warning } else { Severity::Info };
+        let message = format!("kind {kind_name} of {api_version} is not one that is looked at; skipped");
+        return (None, vec![issue(severity, None, prefix, &message, document)]);
+    };
+    if !kind.versions().contains(&version) {
+        let message = format!("{kind} has no version {version}; there are {}", kind.versions().join(", "));
+        return (None, vec![issue(Severity::Error, None, &join(prefix, "apiVersion"), &message, document)]);
+    }
+    let (meta, origin) = match metadata(value, kind, document) {
+        Ok(read) => read,
+        Err((path, message)) => {
+            return (None, vec![issue(Severity::Error, None, &join(prefix, &path), &message, document)]);
+        }
+    };
+    let id = ObjectId { kind, namespace: meta.namespace.clone(), name: meta.name.clone() };
+    let draft = Draft { value: value.clone(), prefix: prefix.to_owned(), document, mode, meta, origin, id };
+    crate::kinds::decode_kind(kind, draft)
+}
+
+fn issue(severity: Severity, object: Option<ObjectId>, path: &str, message: &str, document: &Document) -> Issue {
+    let place = Some(document.place(path));
+    Issue { code: "IST0106", severity, object, path: path.to_owned(), message: message.to_owned(), place }
+}
+
+fn join(prefix: &str, path: &str) -> String {
+    match (prefix.is_empty(), path.is_empty()) {
+        (true, _) => path.to_owned(),
+        (_, true) => prefix.to_owned(),
+        (false, false) => format!("{prefix}.{path}"),
+    }
+}
+
+/// Reads `metadata`; a mistake is a path and a message.
+fn metadata(value: &Value, kind: Kind, document: &Document) -> Result<(ObjectMeta, Origin), (String, String)> {
+    let empty = Map::new();
+    let meta = value.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
+    let text = |key: &str| match meta.get(key) {
+        None | Some(Value::Null) => Ok(""),
+        Some(Value::String(text)) => Ok(text.as_str()),
+        Some(other) => Err((format!("metadata.{key}"), format!("a string is needed, not {other}"))),
+    };
+    let strings = |key: &str| -> Result<BTreeMap<Name, Name>, (String, String)> {
+        let Some(map) = meta.get(key).and_then(Value::as_object) else { return Ok(BTreeMap::new()) };
+        let read = map.iter().map(|(name, value)| match value {
+            Value::String(text) => Ok((Name::from(name.as_str()), Name::from(text.as_str()))),
+            Value::Null => Ok((Name::from(name.as_str()), Name::default())),
+            other => Err((format!("metadata.{key}.{name}"), format!("a string is needed, not {other}"))),
+        });
+        read.collect()
+    };
+    let name = text("name")?;
+    if name.is_empty() {
+        return Err(("metadata.name".into(), "an object needs a name".into()));
+    }
+    let namespace = match (kind.namespaced(), text("namespace")?) {
+        (false, _) => "",
+        (true, "") => "default",
+        (true, namespace) => namespace,
+    };
+    let created = match text("creationTimestamp")? {
+        "" => None,
+        time => match time.parse::<jiff::Timestamp>() {
+            Ok(time) => Some(time.as_second()),
+            Err(error) => return Err(("metadata.creationTimestamp".into(), format!("not a time: {error}"))),
+        },
+    };
+    let labels: Labels = strings("labels")?.into_iter().collect();
+    let meta_read = ObjectMeta {
+        name: Name::from(name),
+        namespace: Name::from(namespace),
+        labels,
+        annotations: strings("annotations")?,
+        created,
+    };
+    let origin = Origin {
+        file: document.file().cloned(),
+        line: document.line,
+        generation: meta.get("generation").and_then(Value::as_i64).unwrap_or(0),
+        resource_version: Name::from(text("resourceVersion")?),
+    };
+    Ok((meta_read, origin))
+}
+
+/// An object on its way to being checked.
+pub(crate) struct Draft<'a> {
+    value: Value,
+    /// Where in the document the object stands.
+    prefix: String,
+    document: &'a Document,
+    mode: Mode,
+    meta: ObjectMeta,
+    origin: Origin,
+    id: ObjectId,
+}
+
+impl Draft<'_> {
+    /// Reads and checks; repeats without the offending item until nothing offends.
+    pub(crate) fn read<K: ApiKind>(mut self) -> (Option<Checked<K>>, Vec<Issue>) {
+        let mut issues = Vec::new();
+        let mut body = match K::BODY {
+            Body::Spec => self.value.get_mut("spec").map(Value::take).unwrap_or_default(),
+            Body::Document => std::mem::take(&mut self.value),
+        };
+        drop_nulls(&mut body);
+        if body.is_null() {
+            body = Value::Object(Map::new());
+        }
+        if K::BODY == Body::Spec {
+            self.unknown_top_level(&mut issues);
+        }
+        let inner = if K::BODY == Body::Spec { "spec" } else { "" };
+        // Each round removes at least one item, so there are at most as many rounds as items.
+        loop {
+            let spec = match parse::<K>(&body, |path| self.unknown(K::BODY, &join(inner, &path), &mut issues)) {
+                Ok(spec) => spec,
+                Err((path, message)) => {
+                    self.report(Severity::Error, "IST0106", &join(inner, &path), &message, &mut issues);
+                    match self.mode == Mode::Lenient && self.prune(&mut body, &path, inner, &mut issues) {
+                        true => continue,
+                        false => return (None, issues),
+                    }
+                }
+            };
+            let mut found = Issues::default();
+            spec.check(&self.meta, &mut found);
+            let first_error =
+                found.0.iter().find(|(severity, ..)| *severity == Severity::Error).map(|(_, _, path, _)| path.clone());
+            for (severity, code, path, message) in &found.0 {
+                self.report(*severity, code, path, message, &mut issues);
+            }
+            let Some(path) = first_error else {
+                return (Some(Checked::new(Object { meta: self.meta, spec }, self.origin)), issues);
+            };
+            let path = path.strip_prefix(inner).unwrap_or(&path).trim_start_matches('.').to_owned();
+            let again = self.mode == Mode::Lenient && self.prune(&mut body, &path, inner, &mut issues);
+            if !again {
+                return (None, issues);
+            }
+        }
+    }
+
+    fn report(&self, severity: Severity, code: &'static str, path: &str, message: &str, issues: &mut Vec<Issue>) {
+        let path = join(&self.prefix, path);
+        let place = Some(self.document.place(&path));
+        let issue = Issue { code, severity, object: Some(self.id.clone()), path, message: message.to_owned(), place };
+        if !issues.contains(&issue) {
+            issues.push(issue);
+        }
+    }
+
+    fn unknown(&self, body: Body, path: &str, issues: &mut Vec<Issue>) {
+        if body == Body::Document {
+            return;
+        }
+        let severity = if self.mode == Mode::Strict { Severity::Error } else { Severity::Warning };
+        self.report(severity, "IST0106", path, "there is no such field", issues);
+    }
+
+    fn unknown_top_level(&self, issues: &mut Vec<Issue>) {
+        let known = ["apiVersion", "kind", "metadata", "spec", "status"];
+        for key in self.value.as_object().into_iter().flat_map(Map::keys).filter(|key| !known.contains(&key.as_str())) {
+            self.unknown(Body::Spec, key, issues);
+        }
+    }
+
+    /// Takes the smallest list item around `path` out of the body.
+    fn prune(&self, body: &mut Value, path: &str, inner: &str, issues: &mut Vec<Issue>) -> bool {
+        let mut path = path.to_owned();
+        loop {
+            let Some(open) = path.rfind('[') else { return false };
+            let Some(close) = path[open..].find(']') else { return false };
+            let Ok(index) = path[open + 1..open + close].parse::<usize>() else { return false };
+            let list_path = path[..open].to_owned();
+            let Some(list) = at(body, &list_path).and_then(Value::as_array_mut) else { return false };
+            if list.len() > 1 && index < list.len() {
+                list.remove(index);
+                let dropped = join(inner, &format!("{list_path}[{index}]"));
+                self.report(Severity::Error, "IST0106", &dropped, "left out, because of the mistake in it", issues);
+                return true;
+            }
+            path = list_path;
+            if !path.contains('[') {
+                return false;
+            }
+        }
+    }
+}
+
+/// Reads the type; `unknown` is told the fields that it does not have.
+fn parse<K: ApiKind>(body: &Value, mut unknown: impl FnMut(String)) -> Result<K, (String, String)> {
+    let mut track = serde_path_to_error::Track::new();
+    let mut fields = Vec::new();
+    let read = {
+        let tracked = serde_path_to_error::Deserializer::new(body, &mut track);
+        serde_ignored::deserialize(tracked, |path| fields.push(ignored_path(&path)))
+    };
+    match read {
+        Ok(spec) => {
+            fields.into_iter().for_each(&mut unknown);
+            Ok(spec)
+        }
+        Err(error) => Err((error_path(&track.path()), error.to_string())),
+    }
+}
+
+fn ignored_path(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    match path {
+        Path::Root => String::new(),
+        Path::Seq { parent, index } => format!("{}[{index}]", ignored_path(parent)),
+        Path::Map { parent, key } => join(&ignored_path(parent), key),
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
+            ignored_path(parent)
+        }
+    }
+}
+
+fn error_path(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter().fold(String::new(), |path, segment| match segment {
+        Segment::Seq { index } => format!("{path}[{index}]"),
+        Segment::Map { key } => join(&path, key),
+        Segment::Enum { .. } | Segment::Unknown => path,
+    })
+}
+
+/// The value at a path of keys and indexes.
+fn at<'v>(mut value: &'v mut Value, path: &str) -> Option<&'v mut Value> {
+    for part in path.split('.').filter(|part| !part.is_empty()) {
+        let (key, indexes) = part.split_once('[').unwrap_or((part, ""));
+        if !key.is_empty() {
+            value = value.get_mut(key)?;
+        }
+        for index in indexes.split(['[', ']']).filter(|index| !index.is_empty()) {
+            value = value.get_mut(index.parse::<usize>().ok()?)?;
+        }
+    }
+    Some(value)
+}
+
+/// A null is an unset field, as for the API server.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

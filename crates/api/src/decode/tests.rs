@@ -1,0 +1,82 @@
+use super::*;
+use crate::yaml::documents;
+
+fn read(text: &str, mode: Mode) -> (Vec<AnyObject>, Vec<Issue>) {
+    let documents = documents(text, Some(&Name::from("t.yaml"))).unwrap();
+    let read: Vec<_> = documents.iter().map(|document| decode(document, mode)).collect();
+    let (objects, issues): (Vec<_>, Vec<_>) = read.into_iter().unzip();
+    (objects.into_iter().flatten().collect(), issues.into_iter().flatten().collect())
+}
+
+const RULE: &str = "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: cart, namespace: shop}
+spec:
+  hosts: [cart]
+  http:
+  - route: [{destination: {host: a}}]
+  - match: [{uri: {prefix: /x}, port: many}]
+    route: [{destination: {host: b}}]
+  - {route: [{destination: {host: c}}], colour: red}
+";
+
+#[test]
+fn a_wrong_value_takes_its_route_along_and_nothing_else() {
+    let (objects, issues) = read(RULE, Mode::Lenient);
+    let [AnyObject::VirtualService(rule)] = objects.as_slice() else { panic!("{objects:?}") };
+    let hosts: Vec<_> = rule.spec().http.iter().map(|http| http.route[0].destination.clone().unwrap().host).collect();
+    assert_eq!(hosts, ["a", "c"], "the only match was wrong, so the whole route goes: it must not become a catch-all");
+    let told: Vec<_> =
+        issues.iter().map(|issue| (issue.severity, issue.path.as_str(), issue.place.as_ref().unwrap().line)).collect();
+    assert_eq!(
+        told,
+        [
+            (Severity::Error, "spec.http[1].match[0].port", 9),
+            (Severity::Error, "spec.http[1]", 9),
+            (Severity::Warning, "spec.http[1].colour", 9),
+        ]
+    );
+}
+
+#[test]
+fn strict_refuses_unknown_fields_and_wrong_values() {
+    let (objects, issues) = read(RULE, Mode::Strict);
+    assert!(objects.is_empty() && issues[0].message.contains("many"), "{issues:?}");
+    let (_, issues) = read(&RULE.replace("port: many", "port: 80"), Mode::Strict);
+    assert_eq!(
+        (issues.len(), issues[0].severity, issues[0].path.as_str()),
+        (1, Severity::Error, "spec.http[2].colour")
+    );
+}
+
+#[test]
+fn a_wrong_value_outside_lists_leaves_no_object() {
+    let text = RULE.replace("hosts: [cart]", "hosts: 5");
+    let (objects, issues) = read(&text, Mode::Lenient);
+    assert!(objects.is_empty());
+    assert_eq!(issues[0].path, "spec.hosts");
+    assert_eq!(issues[0].object.as_ref().unwrap().to_string(), "VirtualService shop/cart");
+}
+
+#[test]
+fn metadata_lists_and_versions() {
+    let (objects, issues) = read(
+        "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: {name: a, namespace: x}}\n- {apiVersion: v1, kind: Service, metadata: {name: s}}",
+        Mode::Strict,
+    );
+    assert_eq!(
+        objects.iter().map(|object| object.id().to_string()).collect::<Vec<_>>(),
+        ["Namespace a", "Service default/s"]
+    );
+    assert!(issues.is_empty());
+    for (text, path) in [
+        ("apiVersion: networking.istio.io/v2\nkind: Gateway\nmetadata: {name: a}", "apiVersion"),
+        ("apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {}", "metadata.name"),
+        ("apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: a, labels: {x: 5}}", "metadata.labels.x"),
+    ] {
+        let (objects, issues) = read(text, Mode::Lenient);
+        assert!(objects.is_empty());
+        assert_eq!(issues[0].path, path);
+    }
+}

@@ -1,0 +1,169 @@
+//! The table of kinds: one line here makes file loading, input table, dumps and metrics follow.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+
+use crate::{Checked, Issues, ObjectId, ObjectMeta};
+
+/// Where in its document a kind is read from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Body {
+    /// From `spec`: Istio's kinds. Unknown fields are reported.
+    Spec,
+    /// From the whole document: core kinds, of which only some fields are looked at.
+    Document,
+}
+
+/// A kind of object.
+pub trait ApiKind: Sized + Clone + PartialEq + fmt::Debug + Send + Sync + DeserializeOwned + 'static {
+    /// Its entry in the table.
+    const KIND: Kind;
+    /// API group; empty for core.
+    const GROUP: &'static str;
+    /// Served versions; they are one kind.
+    const VERSIONS: &'static [&'static str];
+    /// Plural name, as in URLs.
+    const PLURAL: &'static str;
+    /// Whether objects live in namespaces.
+    const NAMESPACED: bool;
+    /// Where in the document it is read from.
+    const BODY: Body;
+    /// Applies the kind's rules; paths start at the document.
+    fn check(&self, meta: &ObjectMeta, issues: &mut Issues);
+}
+
+/// Calls a macro with the table: `field: Type` for each kind.
+#[macro_export]
+macro_rules! for_each_kind {
+    ($callback:ident) => {
+        $callback! {
+            virtual_services: VirtualService,
+            destination_rules: DestinationRule,
+            gateways: Gateway,
+            service_entries: ServiceEntry,
+            workload_entries: WorkloadEntry,
+            sidecars: Sidecar,
+            services: Service,
+            endpoint_slices: EndpointSlice,
+            pods: Pod,
+            namespaces: KubeNamespace,
+            nodes: Node,
+            secrets: Secret,
+            config_maps: ConfigMap,
+        }
+    };
+}
+
+macro_rules! kinds {
+    ($($field:ident: $kind:ident),* $(,)?) => {
+        /// The kinds.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Kind {
+            $(
+                #[doc = concat!("`", stringify!($kind), "`")]
+                $kind
+            ),*
+        }
+
+        /// An object of any kind.
+        #[derive(Clone, PartialEq, Debug)]
+        #[expect(clippy::large_enum_variant, reason = "made once for each object and moved on at once")]
+        pub enum AnyObject {
+            $(
+                #[doc = concat!("`", stringify!($kind), "`")]
+                $kind(Checked<crate::$kind>)
+            ),*
+        }
+
+        impl Kind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// API group; empty for core.
+            #[must_use]
+            pub fn group(self) -> &'static str {
+                match self { $(Self::$kind => <crate::$kind as ApiKind>::GROUP),* }
+            }
+
+            /// Served versions.
+            #[must_use]
+            pub fn versions(self) -> &'static [&'static str] {
+                match self { $(Self::$kind => <crate::$kind as ApiKind>::VERSIONS),* }
+            }
+
+            /// Whether objects live in namespaces.
+            #[must_use]
+            pub fn namespaced(self) -> bool {
+                match self { $(Self::$kind => <crate::$kind as ApiKind>::NAMESPACED),* }
+            }
+        }
+
+        impl AnyObject {
+            /// What identifies it.
+            #[must_use]
+            pub fn id(&self) -> ObjectId {
+                match self { $(Self::$kind(checked) => checked.id()),* }
+            }
+
+            /// Where it came from.
+            #[must_use]
+            pub fn origin(&self) -> &crate::Origin {
+                match self { $(Self::$kind(checked) => checked.origin()),* }
+            }
+
+            /// Whether both say the same, wherever they stand.
+            #[must_use]
+            pub fn same_content(&self, other: &Self) -> bool {
+                match (self, other) {
+                    $((Self::$kind(a), Self::$kind(b)) => a.meta() == b.meta() && a.spec() == b.spec(),)*
+                    _ => false,
+                }
+            }
+        }
+
+        /// Reads an object of a kind that is known.
+        pub(crate) fn decode_kind(kind: Kind, draft: crate::decode::Draft) -> (Option<AnyObject>, Vec<crate::Issue>) {
+            match kind { $(Kind::$kind => {
+                let (checked, issues) = draft.read::<crate::$kind>();
+                (checked.map(AnyObject::$kind), issues)
+            }),* }
+        }
+    };
+}
+
+for_each_kind!(kinds);
+
+impl Kind {
+    /// The name in `kind:`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KubeNamespace => "Namespace",
+            Self::VirtualService => "VirtualService",
+            Self::DestinationRule => "DestinationRule",
+            Self::Gateway => "Gateway",
+            Self::ServiceEntry => "ServiceEntry",
+            Self::WorkloadEntry => "WorkloadEntry",
+            Self::Sidecar => "Sidecar",
+            Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
+            Self::Pod => "Pod",
+            Self::Node => "Node",
+            Self::Secret => "Secret",
+            Self::ConfigMap => "ConfigMap",
+        }
+    }
+
+    /// The kind of a document, by group and name.
+    #[must_use]
+    pub fn find(group: &str, name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.group() == group && kind.name() == name)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

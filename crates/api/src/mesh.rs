@@ -1,0 +1,121 @@
+//! Mesh settings: MeshConfig over Istio's defaults.
+
+use names::Name;
+use serde::{Deserialize, Serialize};
+
+use crate::networking::{H2UpgradePolicy, HttpRetry};
+use crate::networking::{
+    LocalityLbSetting, OutboundTrafficPolicy, OutboundTrafficPolicyMode, TcpKeepalive, TrafficPolicy,
+};
+use crate::scalars::Duration;
+use crate::{Issue, Severity, yaml};
+
+/// Settings of the mesh (`istio: pkg/config/mesh/mesh.go` for the defaults).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MeshConfig {
+    /// Port of the listener that captures outbound traffic.
+    pub proxy_listen_port: u16,
+    /// Port of the listener that captures inbound traffic.
+    pub proxy_inbound_listen_port: u16,
+    /// Of connections to upstreams.
+    pub connect_timeout: Duration,
+    /// How long protocol detection may wait; 0 for ever.
+    pub protocol_detection_timeout: Duration,
+    /// Probes of idle connections.
+    pub tcp_keepalive: Option<TcpKeepalive>,
+    /// What happens to unknown traffic.
+    pub outbound_traffic_policy: Option<OutboundTrafficPolicy>,
+    /// Services without `exportTo` are visible to these.
+    pub default_service_export_to: Vec<Name>,
+    /// VirtualServices without `exportTo` are visible to these.
+    pub default_virtual_service_export_to: Vec<Name>,
+    /// DestinationRules without `exportTo` are visible to these.
+    pub default_destination_rule_export_to: Vec<Name>,
+    /// The trust domain.
+    pub trust_domain: Name,
+    /// Other names of it.
+    pub trust_domain_aliases: Vec<Name>,
+    /// Sidecars speak mTLS to each other without being told.
+    pub enable_auto_mtls: bool,
+    /// How often names are looked up when DNS says nothing.
+    pub dns_refresh_rate: Duration,
+    /// Whether HTTP/1 becomes HTTP/2.
+    pub h2_upgrade_policy: Option<H2UpgradePolicy>,
+    /// Preferring near endpoints.
+    pub locality_lb_setting: Option<LocalityLbSetting>,
+    /// Retries where a rule says nothing.
+    pub default_http_retry_policy: Option<HttpRetry>,
+    /// Policy where a DestinationRule says nothing.
+    pub default_traffic_policy: Option<TrafficPolicy>,
+    /// File that proxies log accesses to.
+    pub access_log_file: Name,
+    /// Format of that log.
+    pub access_log_format: Name,
+}
+
+impl Default for MeshConfig {
+    fn default() -> Self {
+        Self {
+            proxy_listen_port: 15001,
+            proxy_inbound_listen_port: 15006,
+            connect_timeout: Duration::secs(10),
+            protocol_detection_timeout: Duration::default(),
+            tcp_keepalive: None,
+            outbound_traffic_policy: None,
+            default_service_export_to: Vec::new(),
+            default_virtual_service_export_to: Vec::new(),
+            default_destination_rule_export_to: Vec::new(),
+            trust_domain: Name::from("cluster.local"),
+            trust_domain_aliases: Vec::new(),
+            enable_auto_mtls: true,
+            dns_refresh_rate: Duration::secs(60),
+            h2_upgrade_policy: None,
+            locality_lb_setting: None,
+            default_http_retry_policy: None,
+            default_traffic_policy: None,
+            access_log_file: Name::default(),
+            access_log_format: Name::default(),
+        }
+    }
+}
+
+impl MeshConfig {
+    /// Reads the text of ConfigMap `istio`, key `mesh`. What cannot be read leaves the defaults and an issue; fields that have no effect
+    /// yet are named.
+    #[must_use]
+    pub fn from_yaml(text: &str) -> (Self, Vec<Issue>) {
+        let mut issues = Vec::new();
+        let documents = match yaml::documents(text, None) {
+            Ok(documents) => documents,
+            Err(issue) => return (Self::default(), vec![*issue]),
+        };
+        let Some(document) = documents.into_iter().next() else { return (Self::default(), issues) };
+        let mut told = |severity, path: &str, message: String| {
+            let (code, place) = ("IST0106", Some(document.place(path)));
+            issues.push(Issue { code, severity, object: None, path: path.to_owned(), message, place });
+        };
+        let mut unknown = Vec::new();
+        let read = serde_ignored::deserialize(&document.value, |path| unknown.push(path.to_string()));
+        for path in unknown {
+            told(Severity::Info, &path, "this mesh setting has no effect yet".into());
+        }
+        match read {
+            Ok(config) => (config, issues),
+            Err(error) => {
+                let error: serde_json::Error = error;
+                told(Severity::Error, "", format!("mesh settings: {error}; the defaults hold"));
+                (Self::default(), issues)
+            }
+        }
+    }
+
+    /// What happens to unknown traffic: allowed, when nothing is said.
+    #[must_use]
+    pub fn outbound_mode(&self) -> OutboundTrafficPolicyMode {
+        match &self.outbound_traffic_policy {
+            None => OutboundTrafficPolicyMode::AllowAny,
+            Some(policy) => policy.mode.unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The rules of Istio's validation webhook, one file for each kind.
+
+pub(super) mod destination_rule;
+pub(super) mod gateway;
+pub(super) mod service_entry;
+pub(super) mod sidecar;
+pub(super) mod virtual_service;

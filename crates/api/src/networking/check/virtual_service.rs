@@ -1,0 +1,205 @@
+//! Rules of VirtualServices (`istio: pkg/config/validation/virtualservice.go`).
+
+use std::collections::BTreeMap;
+
+use names::Name;
+
+use crate::networking::{
+    Destination, HttpMatchRequest, HttpRoute, RouteDestination, TcpRoute, TlsRoute, VirtualService,
+};
+use crate::scalars::{Match, StringMatch};
+use crate::{Issues, ObjectMeta, rules};
+
+pub(in crate::networking) fn check(spec: &VirtualService, _: &ObjectMeta, issues: &mut Issues) {
+    let for_mesh = spec.gateways.is_empty() || spec.gateways.iter().any(|gateway| *gateway == "mesh");
+    for (at, host) in spec.hosts.iter().enumerate() {
+        let path = format!("spec.hosts[{at}]");
+        rules::host(&path, host, issues);
+        if *host == "*" && for_mesh {
+            issues.error(path, "the host * is only for gateways; list them under gateways");
+        }
+    }
+    let is_delegate = spec.hosts.is_empty();
+    if is_delegate && !spec.gateways.is_empty() {
+        issues.error("spec.gateways", "a VirtualService without hosts is a delegate and has no gateways");
+    }
+    if is_delegate && !(spec.tcp.is_empty() && spec.tls.is_empty()) {
+        issues.error("spec", "a VirtualService without hosts is a delegate and has only http routes");
+    }
+    if spec.http.is_empty() && spec.tcp.is_empty() && spec.tls.is_empty() {
+        issues.error("spec", "one of http, tls or tcp is needed");
+    }
+    for (at, route) in spec.http.iter().enumerate() {
+        http(&format!("spec.http[{at}]"), route, is_delegate, issues);
+    }
+    for (at, route) in spec.tls.iter().enumerate() {
+        tls(&format!("spec.tls[{at}]"), route, issues);
+    }
+    for (at, route) in spec.tcp.iter().enumerate() {
+        tcp(&format!("spec.tcp[{at}]"), route, issues);
+    }
+}
+
+fn http(path: &str, route: &HttpRoute, in_delegate: bool, issues: &mut Issues) {
+    for (at, each) in route.r#match.iter().enumerate() {
+        http_match(&format!("{path}.match[{at}]"), each, issues);
+    }
+    actions(path, route, in_delegate, issues);
+    let weights: Vec<i32> = route.route.iter().map(|route| route.weight).collect();
+    weighted(path, &weights, issues);
+    for (at, each) in route.route.iter().enumerate() {
+        destination(&format!("{path}.route[{at}].destination"), each.destination.as_ref(), issues);
+    }
+    if route.mirror.is_some() && !route.mirrors.is_empty() {
+        issues.error(format!("{path}.mirrors"), "mirror and mirrors exclude each other");
+    }
+    if let Some(mirror) = &route.mirror {
+        destination(&format!("{path}.mirror"), Some(mirror), issues);
+    }
+    for (at, mirror) in route.mirrors.iter().enumerate() {
+        destination(&format!("{path}.mirrors[{at}].destination"), mirror.destination.as_ref(), issues);
+    }
+    if let Some(rewrite) = &route.rewrite
+        && rewrite.uri_regex_rewrite.is_some()
+        && !rewrite.uri.is_empty()
+    {
+        issues.error(format!("{path}.rewrite"), "uri and uriRegexRewrite exclude each other");
+    }
+    if let Some(retries) = &route.retries {
+        let says_more = retries.per_try_timeout.is_some() || !retries.retry_on.is_empty();
+        if retries.attempts < 0 || (retries.attempts == 0 && says_more) {
+            let message = "with attempts 0 there are no retries, so nothing else can be said of them";
+            issues.error(format!("{path}.retries.attempts"), message);
+        }
+    }
+    if let Some(fault) = &route.fault {
+        if fault.delay.is_none() && fault.abort.is_none() {
+            issues.error(format!("{path}.fault"), "a delay or an abort is needed");
+        }
+        let status = fault.abort.as_ref().and_then(|abort| abort.http_status);
+        if status.is_some_and(|status| !(200..=600).contains(&status)) {
+            issues.error(format!("{path}.fault.abort.httpStatus"), "a status is in 200..600");
+        }
+    }
+}
+
+/// Exactly one of route, redirect, directResponse, delegate.
+fn actions(path: &str, route: &HttpRoute, in_delegate: bool, issues: &mut Issues) {
+    let said = [
+        ("route", !route.route.is_empty()),
+        ("redirect", route.redirect.is_some()),
+        ("directResponse", route.direct_response.is_some()),
+        ("delegate", route.delegate.is_some()),
+    ];
+    let said: Vec<_> = said.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
+    match said.as_slice() {
+        [_] => {}
+        [] => issues.error(path, "one of route, redirect, directResponse or delegate is needed"),
+        several => issues.error(path, format!("{} exclude each other", several.join(" and "))),
+    }
+    if in_delegate && route.delegate.is_some() {
+        issues.error(format!("{path}.delegate"), "a delegate cannot delegate again");
+    }
+    let answers = route.redirect.is_some() || route.direct_response.is_some();
+    if answers && (route.rewrite.is_some() || route.fault.is_some()) {
+        issues.error(path, "what is answered at once has neither rewrite nor fault");
+    }
+    if let Some(answer) = &route.direct_response
+        && !(200..=600).contains(&answer.status)
+    {
+        issues.error(format!("{path}.directResponse.status"), "a status is in 200..600");
+    }
+}
+
+fn http_match(path: &str, each: &HttpMatchRequest, issues: &mut Issues) {
+    let single =
+        [("uri", &each.uri), ("scheme", &each.scheme), ("method", &each.method), ("authority", &each.authority)];
+    for (name, matcher) in single {
+        if let Some(matcher) = matcher {
+            string_match(&format!("{path}.{name}"), matcher, name == "uri", issues);
+        }
+    }
+    let maps: [(&str, &BTreeMap<Name, StringMatch>); 3] =
+        [("headers", &each.headers), ("withoutHeaders", &each.without_headers), ("queryParams", &each.query_params)];
+    for (name, map) in maps {
+        for (key, matcher) in map {
+            string_match(&format!("{path}.{name}.{key}"), matcher, false, issues);
+        }
+    }
+    if let Some(port) = each.port {
+        rules::port(&format!("{path}.port"), port, issues);
+    }
+    rules::labels(&format!("{path}.sourceLabels"), &each.source_labels, issues);
+}
+
+fn string_match(path: &str, matcher: &StringMatch, empty_prefix: bool, issues: &mut Issues) {
+    if matcher.alternatives() > 1 {
+        issues.error(path, "exact, prefix and regex exclude each other");
+    }
+    match matcher.kind() {
+        Some(Match::Prefix("")) if !empty_prefix => {
+            issues.error(path, "an empty prefix matches everything; leave the match out")
+        }
+        Some(Match::Regex(regex)) if regex != "*" => expression(path, regex, issues),
+        Some(Match::Regex(_) | Match::Prefix(_) | Match::Exact(_)) | None => {}
+    }
+}
+
+fn expression(path: &str, regex: &str, issues: &mut Issues) {
+    if regex.is_empty() || regex.len() > 1024 {
+        issues.error(path, "an expression has 1 to 1024 characters");
+    } else if let Err(error) = regex::Regex::new(regex) {
+        issues.error(path, format!("not an expression: {error}"));
+    }
+}
+
+fn destination(path: &str, destination: Option<&Destination>, issues: &mut Issues) {
+    let Some(destination) = destination else { return issues.error(path, "a destination is needed") };
+    match destination.host.as_str() {
+        "*" | "" => issues.error(format!("{path}.host"), "a destination needs a host"),
+        host => rules::host(&format!("{path}.host"), host, issues),
+    }
+    if let Some(port) = &destination.port {
+        rules::port(&format!("{path}.port.number"), port.number.into(), issues);
+    }
+    if !destination.subset.is_empty() && !rules::dns_label(&destination.subset) {
+        issues.error(format!("{path}.subset"), "a subset's name is a DNS label");
+    }
+}
+
+fn weighted(path: &str, weights: &[i32], issues: &mut Issues) {
+    if weights.iter().any(|weight| *weight < 0) {
+        issues.error(format!("{path}.route"), "weights are not negative");
+    } else if weights.len() > 1 && weights.iter().all(|weight| *weight == 0) {
+        issues.error(format!("{path}.route"), "of several destinations at least one needs a weight");
+    }
+}
+
+fn opaque(path: &str, route: &[RouteDestination], issues: &mut Issues) {
+    if route.is_empty() {
+        issues.error(format!("{path}.route"), "a destination is needed");
+    }
+    weighted(path, &route.iter().map(|route| route.weight).collect::<Vec<_>>(), issues);
+    for (at, each) in route.iter().enumerate() {
+        destination(&format!("{path}.route[{at}].destination"), each.destination.as_ref(), issues);
+    }
+}
+
+fn tls(path: &str, route: &TlsRoute, issues: &mut Issues) {
+    if route.r#match.is_empty() {
+        issues.error(format!("{path}.match"), "a TLS route needs a match with sniHosts");
+    }
+    for (at, each) in route.r#match.iter().enumerate() {
+        if each.sni_hosts.is_empty() {
+            issues.error(format!("{path}.match[{at}].sniHosts"), "at least one server name is needed");
+        }
+        for (number, host) in each.sni_hosts.iter().enumerate() {
+            rules::host(&format!("{path}.match[{at}].sniHosts[{number}]"), host, issues);
+        }
+    }
+    opaque(path, &route.route, issues);
+}
+
+fn tcp(path: &str, route: &TcpRoute, issues: &mut Issues) {
+    opaque(path, &route.route, issues);
+}

@@ -1,0 +1,46 @@
+use serde_json::json;
+
+use super::*;
+
+fn value(text: &str) -> Value {
+    documents(text, None).unwrap().remove(0).value
+}
+
+#[test]
+fn scalars_read_as_kubectl_reads_them() {
+    let read = value(
+        "a: yes\nb: y\nc: 2023-03-01\nd: 014\ne: 1.5\nf: '80'\ng: 10.0.0.1\nh: 0x1F\ni:\nj: -5\nk: 1e3\nl: off\nm: 5s",
+    );
+    let want = json!({"a": true, "b": "y", "c": "2023-03-01", "d": 12, "e": 1.5, "f": "80", "g": "10.0.0.1", "h": 31,
+        "i": null, "j": -5, "k": 1000.0, "l": false, "m": "5s"});
+    assert_eq!(read, want);
+}
+
+#[test]
+fn anchors_and_merges_work_and_bombs_do_not() {
+    assert_eq!(value("a: &x {k: 1}\nb: {<<: *x, j: 2}"), json!({"a": {"k": 1}, "b": {"k": 1, "j": 2}}));
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        bomb += &format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(", "));
+    }
+    assert!(documents(&bomb, None).unwrap_err().message.contains("too large"));
+}
+
+#[test]
+fn mistakes_name_their_place() {
+    let issue = documents("a: 1\nb: {c: 2\nd: 3\n", Some(&Name::from("x.yaml"))).unwrap_err();
+    assert!(issue.to_string().starts_with("x.yaml:3:"), "{issue}");
+    let issue = documents("a: 1\na: 2\n", None).unwrap_err();
+    assert_eq!((issue.place.as_ref().unwrap().line, issue.message.as_str()), (2, "key \"a\" is there twice"));
+}
+
+#[test]
+fn places_are_found_by_path_in_the_right_document() {
+    let text = "a: {b: 1}\n---\n# nothing\n---\na:\n  list:\n  - x: 1\n  - x: 2\n";
+    let documents = documents(text, None).unwrap();
+    assert_eq!(documents.len(), 2);
+    let place = documents[1].place("a.list[1].x");
+    assert_eq!((place.line, place.column), (8, 8));
+    assert_eq!(place.snippet, "8 |   - x: 2\n           ^");
+    assert_eq!(documents[1].place("a.list[1].missing.deep").line, 8);
+}

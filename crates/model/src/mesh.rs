@@ -1,0 +1,176 @@
+//! The mesh database: objects and proxies go in by transactions, snapshots come out. The only place that knows every table.
+
+use std::sync::Arc;
+
+use api::{AnyObject, ApiKind, Checked, ObjectId, Origin};
+use graph::{Changes, Db, Executor, Schema, Txn};
+use names::{Name, Namespace};
+
+use crate::proxies::{Proxies, Proxy, ProxyId};
+use crate::settings::{Base, Bases};
+use crate::{Id, Objects, Row, endpoints, gateways, policy, proxies, rules, scopes, services, settings};
+
+/// The model's tables; `translate` adds its own on top.
+#[must_use]
+pub fn schema() -> Schema {
+    macro_rules! inputs {
+        ($($field:ident: $kind:ident),* $(,)?) => {
+            Schema::new().input::<Bases>().input::<Proxies>()$(.input::<Objects<api::$kind>>())*
+        };
+    }
+    api::for_each_kind!(inputs)
+        .index::<services::EntriesByHost>()
+        .index::<services::ServiceAudience>()
+        .index::<services::EntryAudience>()
+        .index::<endpoints::SlicesByService>()
+        .index::<endpoints::PodsByNamespace>()
+        .index::<policy::RulesByHost>()
+        .index::<rules::RuleAudience>()
+        .index::<rules::RulesByGateway>()
+        .index::<rules::SourceLabels>()
+        .index::<scopes::SidecarsByNamespace>()
+        .index::<gateways::GatewaySelectors>()
+        .index::<proxies::SlicesByAddress>()
+        .index::<proxies::SelectingServices>()
+        .index::<proxies::SelectingEntries>()
+        .index::<proxies::WorkloadsByNamespace>()
+        .derived::<settings::Settings>()
+        .derived::<services::Services>()
+        .derived::<policy::Policies>()
+        .derived::<rules::Rules>()
+        .derived::<services::Visible>()
+        .derived::<endpoints::Endpoints>()
+        .derived::<policy::Resolutions>()
+        .derived::<scopes::Catalogs>()
+        .derived::<proxies::Facets>()
+}
+
+/// The database and what is known of its objects beside their meaning. Cloning is O(1): a snapshot, or a fork to try a change on.
+#[derive(Clone)]
+pub struct Mesh {
+    db: Db,
+    base: Arc<Base>,
+    origins: imbl::HashMap<ObjectId, Origin>,
+}
+
+/// Changes that become visible together.
+#[derive(Default)]
+pub struct Edit {
+    txn: Txn,
+    origins: Vec<(ObjectId, Option<Origin>)>,
+}
+
+impl Mesh {
+    /// An empty mesh over a schema that starts with [`schema`].
+    #[must_use]
+    pub fn new(schema: Schema, base: Base) -> Self {
+        let mut db = Db::new(schema);
+        let mut txn = Txn::default();
+        txn.set::<Bases>((), base.clone());
+        db.commit(txn, &graph::Inline);
+        Self { db, base: Arc::new(base), origins: imbl::HashMap::new() }
+    }
+
+    /// The tables.
+    #[must_use]
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// What is fixed at start.
+    #[must_use]
+    pub fn base(&self) -> &Base {
+        &self.base
+    }
+
+    /// Where an object came from, as of its last edit.
+    #[must_use]
+    pub fn origin(&self, id: &ObjectId) -> Option<&Origin> {
+        self.origins.get(id)
+    }
+
+    /// Puts an object into an edit.
+    pub fn upsert(&self, object: AnyObject, edit: &mut Edit) {
+        macro_rules! put {
+            ($($field:ident: $kind:ident),* $(,)?) => {
+                match object { $(AnyObject::$kind(checked) => self.put(checked, edit)),* }
+            };
+        }
+        api::for_each_kind!(put);
+    }
+
+    /// Takes an object away in an edit.
+    pub fn remove(&self, id: &ObjectId, edit: &mut Edit) {
+        macro_rules! take {
+            ($($field:ident: $kind:ident),* $(,)?) => {
+                match id.kind { $(api::Kind::$kind => edit.txn.remove::<Objects<api::$kind>>(self.id(&id.namespace, &id.name))),* }
+            };
+        }
+        api::for_each_kind!(take);
+        edit.origins.push((id.clone(), None));
+    }
+
+    /// Notes that an equal object now stands elsewhere. No row changes.
+    pub fn moved(id: ObjectId, origin: Origin, edit: &mut Edit) {
+        edit.origins.push((id, Some(origin)));
+    }
+
+    fn put<K: ApiKind>(&self, checked: Checked<K>, edit: &mut Edit) {
+        let object_id = checked.id();
+        let (object, origin) = checked.into_parts();
+        let id = self.id(&object.meta.namespace, &object.meta.name);
+        let row = Row { meta: object.meta, spec: Arc::new(object.spec), domain: self.base.domain.clone() };
+        edit.txn.set::<Objects<K>>(id, row);
+        edit.origins.push((object_id, Some(origin)));
+    }
+
+    fn id(&self, namespace: &Namespace, name: &Name) -> Id {
+        Id { cluster: self.base.cluster.clone(), namespace: namespace.clone(), name: name.clone() }
+    }
+
+    /// Applies an edit and rebuilds what depends on it.
+    pub fn commit(&mut self, edit: Edit, executor: &dyn Executor) -> Changes {
+        for (id, origin) in edit.origins {
+            match origin {
+                Some(origin) => self.origins.insert(id, origin),
+                None => self.origins.remove(&id),
+            };
+        }
+        self.db.commit(edit.txn, executor)
+    }
+
+    /// The same inputs with everything derived built anew: what incremental results are compared with.
+    #[must_use]
+    pub fn from_scratch(&self, executor: &dyn Executor) -> Self {
+        Self { db: self.db.from_scratch(executor), base: self.base.clone(), origins: self.origins.clone() }
+    }
+}
+
+impl Edit {
+    /// A proxy connected, or what it says of itself changed.
+    pub fn connect(&mut self, id: ProxyId, proxy: Proxy) {
+        self.txn.set::<Proxies>(id, proxy);
+    }
+
+    /// A proxy is gone.
+    pub fn disconnect(&mut self, id: ProxyId) {
+        self.txn.remove::<Proxies>(id);
+    }
+
+    /// Roots and rows of tables on top of the model's.
+    pub fn txn(&mut self) -> &mut Txn {
+        &mut self.txn
+    }
+
+    /// Whether nothing was asked for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.txn.is_empty() && self.origins.is_empty()
+    }
+
+    /// Appends another edit.
+    pub fn append(&mut self, other: Self) {
+        self.txn.append(other.txn);
+        self.origins.extend(other.origins);
+    }
+}

@@ -1,0 +1,376 @@
+//! Proxies: what is known of one that connected, which workload it is, and the facets it is a tuple of.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use api::core::{EndpointSlice, Pod, Service as KubeService};
+use api::networking::{ServiceEntry, WorkloadEntry};
+use graph::{Derived, Index, Input, Reader};
+use names::{Hostname, Labels, Name, Namespace, Protocol, Selector};
+
+use crate::endpoints::Locality;
+use crate::scopes::{self, Scope};
+use crate::services::{ServiceId, Services, Target};
+use crate::settings::settings;
+use crate::{Id, Objects, Row};
+
+/// One connection of a proxy.
+pub type ProxyId = u64;
+
+/// What kind of data plane it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Kind {
+    /// Envoy beside a workload.
+    Sidecar,
+    /// Envoy as a gateway.
+    Router,
+    /// Envoy as a waypoint.
+    Waypoint,
+    /// ztunnel.
+    Ztunnel,
+    /// A gRPC client or server without proxy.
+    Grpc,
+}
+
+/// How traffic comes to the proxy.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum Interception {
+    /// iptables REDIRECT.
+    #[default]
+    Redirect,
+    /// iptables TPROXY.
+    Tproxy,
+    /// Not at all: the proxy binds the ports themselves.
+    None,
+}
+
+/// What the proxy can do, as far as resources depend on it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Caps {
+    /// Istio's own Envoy: it has Istio's filters.
+    pub istio_filters: bool,
+    /// Takes route tables host by host: an Envoy that speaks delta.
+    pub vhds: bool,
+}
+
+/// What a proxy said of itself and what its credentials say, reduced to what matters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Proxy {
+    /// The kind of data plane.
+    pub kind: Kind,
+    /// Name of its pod, if it has one.
+    pub name: Name,
+    /// Namespace of its workload.
+    pub namespace: Namespace,
+    /// Labels from the node metadata; the Pod's where that has none.
+    pub labels: Labels,
+    /// Its addresses, the first one first.
+    pub addresses: Vec<IpAddr>,
+    /// Where it runs.
+    pub locality: Locality,
+    /// Its network, empty for the default.
+    pub network: Name,
+    /// Its cluster.
+    pub cluster: Name,
+    /// How traffic comes to it.
+    pub interception: Interception,
+    /// What it can do.
+    pub caps: Caps,
+    /// It may not bind ports below 1024.
+    pub unprivileged: bool,
+}
+
+/// The table of [`Proxy`] rows.
+pub struct Proxies;
+
+impl Input for Proxies {
+    type Key = ProxyId;
+    type Value = Proxy;
+    const NAME: &'static str = "proxies";
+}
+
+/// Pods by their addresses.
+pub struct PodsByAddress;
+
+impl Index for PodsByAddress {
+    type Of = Objects<Pod>;
+    type Bucket = Name;
+    type Item = Arc<Row<Pod>>;
+    const NAME: &'static str = "pods by address";
+
+    fn entries(_: &Id, row: &Arc<Row<Pod>>) -> Vec<(Name, Self::Item)> {
+        // Pods of the host network share the node's address.
+        if row.spec.host_network() {
+            return Vec::new();
+        }
+        row.spec.ips().into_iter().map(|ip| (ip, row.clone())).collect()
+    }
+}
+
+/// EndpointSlices by the addresses in them.
+pub struct SlicesByAddress;
+
+impl Index for SlicesByAddress {
+    type Of = Objects<EndpointSlice>;
+    type Bucket = Name;
+    type Item = Arc<Row<EndpointSlice>>;
+    const NAME: &'static str = "endpoint slices by address";
+
+    fn entries(_: &Id, row: &Arc<Row<EndpointSlice>>) -> Vec<(Name, Self::Item)> {
+        let mut addresses: Vec<Name> = row.spec.endpoints.iter().flat_map(|endpoint| endpoint.addresses.clone()).collect();
+        addresses.sort();
+        addresses.dedup();
+        addresses.into_iter().map(|address| (address, row.clone())).collect()
+    }
+}
+
+/// Kubernetes Services with a selector, by namespace.
+pub struct SelectingServices;
+
+impl Index for SelectingServices {
+    type Of = Objects<KubeService>;
+    type Bucket = Namespace;
+    type Item = Selector;
+    const NAME: &'static str = "selecting services by namespace";
+
+    fn entries(id: &Id, row: &Arc<Row<KubeService>>) -> Vec<(Namespace, Selector)> {
+        let selector = row.spec.selector.clone().filter(|labels| !labels.is_empty());
+        selector.map(|labels| (id.namespace.clone(), Selector(labels))).into_iter().collect()
+    }
+}
+
+/// ServiceEntries that select workloads or list addresses, by namespace.
+pub struct SelectingEntries;
+
+impl Index for SelectingEntries {
+    type Of = Objects<ServiceEntry>;
+    type Bucket = Namespace;
+    type Item = Arc<Row<ServiceEntry>>;
+    const NAME: &'static str = "selecting service entries by namespace";
+
+    fn entries(id: &Id, row: &Arc<Row<ServiceEntry>>) -> Vec<(Namespace, Self::Item)> {
+        let has = row.spec.workload_selector.is_some() || !row.spec.endpoints.is_empty();
+        has.then(|| (id.namespace.clone(), row.clone())).into_iter().collect()
+    }
+}
+
+/// WorkloadEntries by namespace.
+pub struct WorkloadsByNamespace;
+
+impl Index for WorkloadsByNamespace {
+    type Of = Objects<WorkloadEntry>;
+    type Bucket = Namespace;
+    type Item = Arc<Row<WorkloadEntry>>;
+    const NAME: &'static str = "workload entries by namespace";
+
+    fn entries(id: &Id, row: &Arc<Row<WorkloadEntry>>) -> Vec<(Namespace, Self::Item)> {
+        vec![(id.namespace.clone(), row.clone())]
+    }
+}
+
+/// One port on which a workload serves one port of one service.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Served {
+    /// The port of the workload.
+    pub target: u16,
+    /// The service.
+    pub service: ServiceId,
+    /// The service's port.
+    pub port: u16,
+    /// What it speaks.
+    pub protocol: Protocol,
+}
+
+/// Which ports a workload serves, and whether its listeners are given by a Sidecar. Replicas are equal in it, so they share their listeners.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Inbound {
+    /// The namespace of the workload.
+    pub namespace: Namespace,
+    /// By target port, then oldest service first.
+    pub served: Vec<Served>,
+    /// The Sidecar with `ingress` listeners, or with a connection pool for inbound clusters.
+    pub sidecar: Option<Id>,
+    /// How traffic comes to the proxy.
+    pub interception: Interception,
+    /// The proxy's own address: only where the proxy binds real ports, so that replicas share the rest.
+    pub address: Option<IpAddr>,
+}
+
+/// The shared parts that a proxy's configuration is put together from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Facet {
+    /// The kind of data plane.
+    pub kind: Kind,
+    /// Whom it can call, and how.
+    pub scope: Arc<Scope>,
+    /// What it serves.
+    pub inbound: Arc<Inbound>,
+    /// Where it is.
+    pub locality: Locality,
+    /// Its network.
+    pub network: Name,
+    /// What it can do.
+    pub caps: Caps,
+    /// The gateways that select it, for routers: their ids, oldest first.
+    pub gateways: Arc<Vec<Id>>,
+    /// For routers: service port → target port of the services it belongs to.
+    pub port_map: Arc<BTreeMap<u16, u16>>,
+    /// It may not bind ports below 1024.
+    pub unprivileged: bool,
+}
+
+/// The table of [`Facet`] tuples.
+pub struct Facets;
+
+impl Derived for Facets {
+    type Key = ProxyId;
+    type Value = Facet;
+    const NAME: &'static str = "facets";
+    const LEVEL: u8 = 6;
+
+    fn build(key: &ProxyId, read: &mut Reader<'_>) -> Option<Facet> {
+        let proxy = read.input::<Proxies>(key)?;
+        let labels = labels(&proxy, read);
+        let served = served(&proxy, &labels, read);
+        let sidecar = match proxy.kind {
+            Kind::Sidecar | Kind::Grpc => scopes::sidecar_for(&proxy.namespace, &labels, read),
+            Kind::Router | Kind::Waypoint | Kind::Ztunnel => None,
+        };
+        let gateways = match proxy.kind {
+            Kind::Router => crate::gateways::selecting(&labels, read),
+            Kind::Sidecar | Kind::Waypoint | Kind::Ztunnel | Kind::Grpc => Vec::new(),
+        };
+        let port_map = served.iter().map(|served| (served.port, served.target)).collect();
+        let scope = Scope {
+            namespace: proxy.namespace.clone(),
+            sidecar: sidecar.clone(),
+            source: scopes::source_answers(&proxy.namespace, &labels, read),
+        };
+        let binds = proxy.interception == Interception::None && proxy.kind == Kind::Sidecar;
+        let inbound = Inbound {
+            namespace: proxy.namespace.clone(),
+            served,
+            sidecar,
+            interception: proxy.interception,
+            address: proxy.addresses.first().copied().filter(|_| binds),
+        };
+        Some(Facet {
+            kind: proxy.kind,
+            scope: Arc::new(scope),
+            inbound: Arc::new(inbound),
+            locality: locality(&proxy, &labels, read),
+            network: proxy.network.clone(),
+            caps: proxy.caps,
+            gateways: Arc::new(gateways),
+            port_map: Arc::new(port_map),
+            unprivileged: proxy.unprivileged,
+        })
+    }
+}
+
+/// The labels that select a proxy: its own, else its Pod's.
+fn labels(proxy: &Proxy, read: &mut Reader<'_>) -> Labels {
+    if !proxy.labels.is_empty() {
+        return proxy.labels.clone();
+    }
+    pod(proxy, read).map(|pod| pod.meta.labels.clone()).unwrap_or_default()
+}
+
+fn pod(proxy: &Proxy, read: &mut Reader<'_>) -> Option<Arc<Row<Pod>>> {
+    let id = Id { cluster: proxy.cluster.clone(), namespace: proxy.namespace.clone(), name: proxy.name.clone() };
+    read.input::<Objects<Pod>>(&id)
+}
+
+/// From the node message, else from the labels and the node of its Pod.
+fn locality(proxy: &Proxy, labels: &Labels, read: &mut Reader<'_>) -> Locality {
+    if !proxy.locality.is_empty() {
+        return proxy.locality.clone();
+    }
+    if let Some(written) = labels.get("istio-locality") {
+        return Locality::parse(&written.replace('.', "/"));
+    }
+    let Some(pod) = pod(proxy, read) else { return Locality::default() };
+    crate::endpoints::node_locality(&proxy.cluster, pod.spec.node_name(), read)
+}
+
+/// The service ports that a proxy's workload serves: those of the endpoints that hold its address, and, where there are none, of the
+/// services that select its labels (`istio: pilot/pkg/serviceregistry/kube/controller GetProxyServiceTargets`).
+fn served(proxy: &Proxy, labels: &Labels, read: &mut Reader<'_>) -> Vec<Served> {
+    let mut found = Vec::new();
+    for address in &proxy.addresses {
+        by_slices(proxy, &Name::from(address.to_string()), read, &mut found);
+    }
+    if found.is_empty() {
+        by_labels(proxy, labels, read, &mut found);
+    }
+    by_entries(proxy, labels, read, &mut found);
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn by_slices(proxy: &Proxy, address: &Name, read: &mut Reader<'_>, found: &mut Vec<Served>) {
+    for (id, slice) in &read.bucket::<SlicesByAddress>(address) {
+        let Some(name) = slice.meta.labels.get("kubernetes.io/service-name") else { continue };
+        // An address is only unique inside a namespace's pods of one cluster; a proxy serves nothing in other namespaces.
+        if id.namespace != proxy.namespace {
+            continue;
+        }
+        let host = Hostname::of_service(name, &id.namespace, &slice.domain);
+        let service = ServiceId { namespace: id.namespace.clone(), host };
+        let Some(row) = read.row::<Services>(&service) else { continue };
+        for port in &row.ports {
+            let target = slice.spec.ports.iter().find(|candidate| candidate.name == port.name).and_then(|port| port.port);
+            if let Some(target) = target {
+                found.push(Served { target, service: service.clone(), port: port.number, protocol: port.protocol });
+            }
+        }
+    }
+}
+
+fn by_labels(proxy: &Proxy, labels: &Labels, read: &mut Reader<'_>, found: &mut Vec<Served>) {
+    let Some(settings) = settings(read) else { return };
+    for (id, selector) in &read.bucket::<SelectingServices>(&proxy.namespace) {
+        if !selector.matches(labels) {
+            continue;
+        }
+        let host = Hostname::of_service(&id.name, &id.namespace, &settings.base.domain);
+        let service = ServiceId { namespace: id.namespace.clone(), host };
+        let Some(row) = read.row::<Services>(&service) else { continue };
+        let pod = pod(proxy, read);
+        for port in &row.ports {
+            let target = match &port.target {
+                Target::Number(number) => Some(*number),
+                Target::Named(name) => pod.as_ref().and_then(|pod| pod.spec.container_port(name)),
+            };
+            if let Some(target) = target {
+                found.push(Served { target, service: service.clone(), port: port.number, protocol: port.protocol });
+            }
+        }
+    }
+}
+
+/// ServiceEntries of the namespace that select the workload, or list its address.
+fn by_entries(proxy: &Proxy, labels: &Labels, read: &mut Reader<'_>, found: &mut Vec<Served>) {
+    for (id, entry) in &read.bucket::<SelectingEntries>(&proxy.namespace) {
+        let selected = entry.spec.workload_selector.as_ref().is_some_and(|selector| labels.contain(&selector.labels));
+        let mine = |address: &str| address.parse().is_ok_and(|address: IpAddr| proxy.addresses.contains(&address));
+        let listed = entry.spec.endpoints.iter().find(|endpoint| mine(&endpoint.address));
+        if !selected && listed.is_none() {
+            continue;
+        }
+        for host in &entry.spec.hosts {
+            let service = ServiceId { namespace: id.namespace.clone(), host: Hostname::new(host) };
+            let Some(row) = read.row::<Services>(&service) else { continue };
+            for port in &row.ports {
+                let named = listed.and_then(|endpoint| endpoint.ports.get(&port.name).copied());
+                let target = match &port.target {
+                    Target::Number(number) => named.unwrap_or(*number),
+                    Target::Named(_) => continue,
+                };
+                found.push(Served { target, service: service.clone(), port: port.number, protocol: port.protocol });
+            }
+        }
+    }
+}

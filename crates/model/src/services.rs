@@ -1,0 +1,359 @@
+//! Services: Kubernetes Services and ServiceEntries as one notion, and which of them a namespace sees under which host.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api::core::Service as KubeService;
+use api::networking::{Location, Resolution as EntryResolution, ServiceEntry};
+use graph::{Derived, Index, Reader};
+use names::{Hostname, Labels, Name, Namespace, Protocol, Selector};
+
+use crate::export::{Audience, Export};
+use crate::inputs::Age;
+use crate::settings::{MeshSettings, settings};
+use crate::{Id, Objects, Row};
+
+/// A service: the host in the namespace that defines it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ServiceId {
+    /// Where the defining object lives.
+    pub namespace: Namespace,
+    /// Fully qualified, or a wildcard of a ServiceEntry.
+    pub host: Hostname,
+}
+
+/// One port of a service.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ServicePort {
+    /// The port that clients use.
+    pub number: u16,
+    /// Endpoints are matched to ports by it.
+    pub name: Name,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// The port of the workload.
+    pub target: Target,
+}
+
+/// The port of the workload behind a service port.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Target {
+    /// A number.
+    Number(u16),
+    /// The name of a container port.
+    Named(Name),
+}
+
+/// Where the endpoints of a service come from.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Resolution {
+    /// The control plane knows them.
+    Static,
+    /// The client's proxy asks DNS and uses all answers.
+    Dns,
+    /// The client's proxy asks DNS and uses one answer at a time.
+    DnsRoundRobin,
+    /// The address that the client chose.
+    Passthrough,
+    /// The client's proxy resolves the host of each request.
+    DynamicDns,
+    /// Another name of some host: no service of its own.
+    Alias,
+}
+
+/// What is known of a service, apart from its endpoints.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Service {
+    /// Namespace and host.
+    pub id: ServiceId,
+    /// Name of the Service, or of the oldest ServiceEntry with this host.
+    pub name: Name,
+    /// By number, ascending.
+    pub ports: Vec<ServicePort>,
+    /// Virtual addresses: IPs or CIDRs, in the order written. None for a headless service.
+    pub addresses: Vec<Name>,
+    /// Where endpoints come from.
+    pub resolution: Resolution,
+    /// A Kubernetes Service without virtual address.
+    pub headless: bool,
+    /// From a Kubernetes Service.
+    pub kubernetes: bool,
+    /// Outside the mesh: no mTLS.
+    pub external: bool,
+    /// What an alias stands for.
+    pub alias_of: Option<Hostname>,
+    /// Pods (and WorkloadEntries) that are its endpoints, in its namespace.
+    pub selector: Option<Selector>,
+    /// Labels of the object.
+    pub labels: Labels,
+    /// Names that the servers' certificates may have.
+    pub subject_alt_names: Vec<Name>,
+    /// The ServiceEntries that define it, oldest first; empty for a Kubernetes Service.
+    pub entries: Vec<Id>,
+    /// Not-ready endpoints are as good as ready ones.
+    pub publish_not_ready: bool,
+    /// Names of DNS settings and traffic policies that Kubernetes knows (`trafficDistribution`, `internalTrafficPolicy`).
+    pub traffic_distribution: Option<Name>,
+    /// `internalTrafficPolicy: Local`: endpoints of the client's node only.
+    pub node_local: bool,
+}
+
+impl Service {
+    /// The port with this number.
+    #[must_use]
+    pub fn port(&self, number: u16) -> Option<&ServicePort> {
+        self.ports.iter().find(|port| port.number == number)
+    }
+}
+
+/// ServiceEntries by each of their hosts.
+pub struct EntriesByHost;
+
+impl Index for EntriesByHost {
+    type Of = Objects<ServiceEntry>;
+    type Bucket = Hostname;
+    type Item = Arc<Row<ServiceEntry>>;
+    const NAME: &'static str = "service entries by host";
+
+    fn entries(_: &Id, row: &Arc<Row<ServiceEntry>>) -> Vec<(Hostname, Self::Item)> {
+        entry_hosts(row).into_iter().map(|host| (host, row.clone())).collect()
+    }
+}
+
+/// Kubernetes Services by who may see them.
+pub struct ServiceAudience;
+
+impl Index for ServiceAudience {
+    type Of = Objects<KubeService>;
+    type Bucket = Audience;
+    type Item = Offer;
+    const NAME: &'static str = "services by audience";
+
+    fn entries(id: &Id, row: &Arc<Row<KubeService>>) -> Vec<(Audience, Offer)> {
+        let hosts = vec![Hostname::of_service(&id.name, &id.namespace, &row.domain)];
+        let offer = Offer { hosts, kubernetes: true, age: row.age() };
+        kube_export(row).audiences().into_iter().map(|audience| (audience, offer.clone())).collect()
+    }
+}
+
+/// ServiceEntries by who may see them.
+pub struct EntryAudience;
+
+impl Index for EntryAudience {
+    type Of = Objects<ServiceEntry>;
+    type Bucket = Audience;
+    type Item = Offer;
+    const NAME: &'static str = "service entries by audience";
+
+    fn entries(_: &Id, row: &Arc<Row<ServiceEntry>>) -> Vec<(Audience, Offer)> {
+        let offer = Offer { hosts: entry_hosts(row), kubernetes: false, age: row.age() };
+        entry_export(row).audiences().into_iter().map(|audience| (audience, offer.clone())).collect()
+    }
+}
+
+/// What an object puts into the competition for hosts.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Offer {
+    hosts: Vec<Hostname>,
+    kubernetes: bool,
+    age: Age,
+}
+
+fn entry_hosts(row: &Row<ServiceEntry>) -> Vec<Hostname> {
+    row.spec.hosts.iter().map(|host| Hostname::new(host)).collect()
+}
+
+fn kube_export(row: &Row<KubeService>) -> Export {
+    let written = row.meta.annotations.get("networking.istio.io/exportTo").map_or("", Name::as_str);
+    Export::new(written.split(','), &row.meta.namespace)
+}
+
+fn entry_export(row: &Row<ServiceEntry>) -> Export {
+    Export::new(row.spec.export_to.iter().map(Name::as_str), &row.meta.namespace)
+}
+
+/// The table of [`Service`] rows. A Kubernetes Service wins over ServiceEntries of the same namespace and host; several
+/// ServiceEntries are one service with the ports and addresses of all, the oldest first.
+pub struct Services;
+
+impl Derived for Services {
+    type Key = ServiceId;
+    type Value = Service;
+    const NAME: &'static str = "service";
+    const LEVEL: u8 = 2;
+
+    fn build(key: &ServiceId, read: &mut Reader<'_>) -> Option<Service> {
+        let settings = settings(read)?;
+        if let Some(id) = kube_id(&key.host, &key.namespace, &settings)
+            && let Some(row) = read.input::<Objects<KubeService>>(&id)
+        {
+            return Some(of_kube(key, &row));
+        }
+        let rows = read.bucket::<EntriesByHost>(&key.host);
+        let mut entries: Vec<_> = rows.iter().filter(|(id, _)| id.namespace == key.namespace).collect();
+        entries.sort_by_key(|(_, row)| row.age());
+        of_entries(key, &entries)
+    }
+}
+
+/// The Kubernetes Service that a host can be, by its form `name.namespace.svc.domain`.
+fn kube_id(host: &Hostname, namespace: &Namespace, settings: &MeshSettings) -> Option<Id> {
+    let base = &settings.base;
+    let rest = host.as_str().strip_suffix(base.domain.as_str())?.strip_suffix(".svc.")?;
+    let (name, of) = rest.split_once('.')?;
+    (of == namespace.as_str()).then(|| Id {
+        cluster: base.cluster.clone(),
+        namespace: namespace.clone(),
+        name: Name::from(name),
+    })
+}
+
+fn of_kube(id: &ServiceId, row: &Row<KubeService>) -> Service {
+    let spec = &row.spec;
+    let mut ports: Vec<ServicePort> = spec.ports.iter().map(kube_port).collect();
+    ports.sort();
+    let alias_of = spec.is_external_name().then(|| Hostname::new(spec.external_name.as_deref().unwrap_or_default()));
+    let addresses = spec.virtual_ips();
+    let headless = alias_of.is_none() && addresses.is_empty();
+    let resolution = match (&alias_of, headless) {
+        (Some(_), _) => Resolution::Alias,
+        (None, true) => Resolution::Passthrough,
+        (None, false) => Resolution::Static,
+    };
+    let selector = spec.selector.clone().filter(|labels| !labels.is_empty()).map(Selector);
+    Service {
+        id: id.clone(),
+        name: row.meta.name.clone(),
+        ports,
+        addresses,
+        resolution,
+        headless,
+        kubernetes: true,
+        external: false,
+        alias_of,
+        selector,
+        labels: row.meta.labels.clone(),
+        subject_alt_names: Vec::new(),
+        entries: Vec::new(),
+        publish_not_ready: spec.publish_not_ready_addresses,
+        traffic_distribution: spec.traffic_distribution.clone(),
+        node_local: spec.internal_traffic_policy.as_deref() == Some("Local"),
+    }
+}
+
+fn kube_port(port: &api::core::ServicePort) -> ServicePort {
+    let app_protocol = port.app_protocol.as_deref();
+    ServicePort {
+        number: port.port,
+        name: port.name.clone(),
+        protocol: Protocol::of_service_port(port.port, &port.name, &port.protocol, app_protocol),
+        target: match &port.target_port {
+            Some(api::core::IntOrString::Int(number)) => Target::Number(*number),
+            Some(api::core::IntOrString::String(name)) => Target::Named(name.clone()),
+            None => Target::Number(port.port),
+        },
+    }
+}
+
+fn of_entries(id: &ServiceId, entries: &[(&Id, &Arc<Row<ServiceEntry>>)]) -> Option<Service> {
+    let (_, first) = entries.first()?;
+    let resolution = entry_resolution(first);
+    let mut ports = BTreeMap::<u16, ServicePort>::new();
+    let mut addresses = Vec::<Name>::new();
+    let mut names = Vec::<Name>::new();
+    let agreeing = entries.iter().filter(|(_, row)| entry_resolution(row) == resolution);
+    for (_, row) in agreeing.clone() {
+        for port in &row.spec.ports {
+            ports.entry(port.number).or_insert_with(|| entry_port(port));
+        }
+        let new = row.spec.addresses.iter().filter(|address| !addresses.contains(address)).cloned().collect::<Vec<_>>();
+        addresses.extend(new);
+        let new = row.spec.subject_alt_names.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>();
+        names.extend(new);
+    }
+    let selector = first.spec.workload_selector.as_ref().map(|selector| Selector(selector.labels.clone()));
+    Some(Service {
+        id: id.clone(),
+        name: first.meta.name.clone(),
+        ports: ports.into_values().collect(),
+        addresses,
+        resolution,
+        headless: false,
+        kubernetes: false,
+        external: first.spec.location.unwrap_or_default() == Location::MeshExternal,
+        alias_of: None,
+        selector,
+        labels: first.meta.labels.clone(),
+        subject_alt_names: names,
+        entries: agreeing.map(|(id, _)| (*id).clone()).collect(),
+        publish_not_ready: false,
+        traffic_distribution: None,
+        node_local: false,
+    })
+}
+
+fn entry_resolution(row: &Row<ServiceEntry>) -> Resolution {
+    match row.spec.resolution.unwrap_or_default() {
+        EntryResolution::None => Resolution::Passthrough,
+        EntryResolution::Static => Resolution::Static,
+        EntryResolution::Dns => Resolution::Dns,
+        EntryResolution::DnsRoundRobin => Resolution::DnsRoundRobin,
+        EntryResolution::DynamicDns => Resolution::DynamicDns,
+    }
+}
+
+fn entry_port(port: &api::networking::ServicePort) -> ServicePort {
+    let protocol = match Protocol::parse(&port.protocol) {
+        Some(protocol) => protocol,
+        None => Protocol::of_service_port(port.number, &port.name, "TCP", None),
+    };
+    ServicePort {
+        number: port.number,
+        name: port.name.clone(),
+        protocol,
+        target: Target::Number(port.target_port.unwrap_or(port.number)),
+    }
+}
+
+/// Which services a namespace sees, by host; where several namespaces define a host, the one that counts for this viewer: its own,
+/// then a Kubernetes Service, then the oldest (`istio: pilot/pkg/model/sidecar.go`, PILOT_SIDECAR_PICK_BEST_SERVICE_NAMESPACE).
+pub struct Visible;
+
+impl Derived for Visible {
+    type Key = Namespace;
+    type Value = BTreeMap<Hostname, Namespace>;
+    const NAME: &'static str = "visible services";
+    const LEVEL: u8 = 3;
+
+    fn build(viewer: &Namespace, read: &mut Reader<'_>) -> Option<BTreeMap<Hostname, Namespace>> {
+        let settings = settings(read)?;
+        let default = &settings.mesh.default_service_export_to;
+        let mut best = BTreeMap::<Hostname, (Rank, Namespace)>::new();
+        for audience in Audience::of(viewer) {
+            let services = read.bucket::<ServiceAudience>(&audience);
+            let entries = read.bucket::<EntryAudience>(&audience);
+            for (id, offer) in services.iter().chain(entries.iter()) {
+                let allowed = audience != Audience::Default || Export::Default.allows(viewer, &id.namespace, default);
+                if allowed {
+                    offer.compete(viewer, &id.namespace, &mut best);
+                }
+            }
+        }
+        Some(best.into_iter().map(|(host, (_, namespace))| (host, namespace)).collect())
+    }
+}
+
+/// Smaller is better: not the viewer's own, not Kubernetes, younger, all count against an offer.
+type Rank = (bool, bool, Age);
+
+impl Offer {
+    fn compete(&self, viewer: &Namespace, namespace: &Namespace, best: &mut BTreeMap<Hostname, (Rank, Namespace)>) {
+        let rank = (viewer != namespace, !self.kubernetes, self.age.clone());
+        for host in &self.hosts {
+            let better = best.get(host).is_none_or(|(other, _)| rank < *other);
+            if better {
+                best.insert(host.clone(), (rank.clone(), namespace.clone()));
+            }
+        }
+    }
+}

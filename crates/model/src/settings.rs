@@ -1,0 +1,84 @@
+//! Mesh settings as a row: whatever depends on them is rebuilt when the ConfigMap changes.
+
+use std::sync::Arc;
+
+use api::core::ConfigMap;
+use api::mesh::MeshConfig;
+use graph::{Derived, Input, Reader};
+use names::{Name, Namespace};
+
+use crate::{Id, Objects};
+
+/// What is fixed at start: the one row of its table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Base {
+    /// Namespace of the control plane and of mesh-wide objects, usually `istio-system`.
+    pub root_namespace: Namespace,
+    /// The config cluster.
+    pub cluster: Name,
+    /// DNS domain of Services, usually `cluster.local`.
+    pub domain: Name,
+    /// Name of the ConfigMap with the settings: `istio`, or `istio-<revision>`.
+    pub config_map: Name,
+}
+
+impl Base {
+    /// Istio's defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            root_namespace: Name::from("istio-system"),
+            cluster: Name::from("Kubernetes"),
+            domain: Name::from("cluster.local"),
+            config_map: Name::from("istio"),
+        }
+    }
+}
+
+impl Default for Base {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The table of [`Base`].
+pub struct Bases;
+
+impl Input for Bases {
+    type Key = ();
+    type Value = Base;
+    const NAME: &'static str = "base";
+}
+
+/// MeshConfig with all defaults filled in, and what is fixed at start.
+#[derive(Clone, PartialEq, Debug)]
+pub struct MeshSettings {
+    /// What is fixed at start.
+    pub base: Base,
+    /// The user's settings over Istio's defaults.
+    pub mesh: Arc<MeshConfig>,
+}
+
+/// The table of [`MeshSettings`]: one row.
+pub struct Settings;
+
+impl Derived for Settings {
+    type Key = ();
+    type Value = MeshSettings;
+    const NAME: &'static str = "settings";
+    const LEVEL: u8 = 1;
+
+    fn build((): &(), read: &mut Reader<'_>) -> Option<MeshSettings> {
+        let base = read.input::<Bases>(&()).map(|base| (*base).clone()).unwrap_or_default();
+        let id = Id { cluster: base.cluster.clone(), namespace: base.root_namespace.clone(), name: base.config_map.clone() };
+        let written = read.input::<Objects<ConfigMap>>(&id);
+        let text = written.as_ref().and_then(|map| map.spec.data.get("mesh")).map_or("", |text| text.as_str());
+        let (mesh, _issues) = MeshConfig::from_yaml(text);
+        Some(MeshSettings { base, mesh: Arc::new(mesh) })
+    }
+}
+
+/// The settings row, which is always there.
+pub fn settings(read: &mut Reader<'_>) -> Option<Arc<MeshSettings>> {
+    read.row::<Settings>(&())
+}
