@@ -6,8 +6,15 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// Include roots inside the package's `proto` folder.
-const ROOTS: [&str; 7] =
-    ["data-plane-api", "xds", "googleapis", "protoc-gen-validate", "cel-spec/proto", "opentelemetry-proto", "client_model"];
+const ROOTS: [&str; 7] = [
+    "data-plane-api",
+    "xds",
+    "googleapis",
+    "protoc-gen-validate",
+    "cel-spec/proto",
+    "opentelemetry-proto",
+    "client_model",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let own = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
@@ -43,7 +50,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The folder of a locked package's source, wherever cargo keeps it.
 fn package_folder(name: &str) -> Result<PathBuf, Box<dyn Error>> {
     let ask = |options: &[&str]| {
-        cargo_metadata::MetadataCommand::new().other_options(options.iter().map(ToString::to_string).collect::<Vec<_>>()).exec()
+        cargo_metadata::MetadataCommand::new()
+            .other_options(options.iter().map(ToString::to_string).collect::<Vec<_>>())
+            .exec()
     };
     // Offline works once everything locked was downloaded; `cargo build` alone leaves out other platforms' packages.
     let metadata = ask(&["--offline", "--locked"]).or_else(|_| ask(&["--locked"]))?;

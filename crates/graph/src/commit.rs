@@ -222,7 +222,11 @@ impl Db {
             let run = self.run(wanted[number]);
             *runs[number].lock().expect("no holder of this lock panics") = Some(run);
         };
-        if wanted.len() < INLINE_BELOW { Inline.run(wanted.len(), &job) } else { executor.run(wanted.len(), &job) }
+        if wanted.len() < INLINE_BELOW {
+            Inline.run(wanted.len(), &job)
+        } else {
+            executor.run(wanted.len(), &job)
+        }
         for (id, run) in wanted.into_iter().zip(runs) {
             let run = run.into_inner().expect("no holder of this lock panics").expect("the executor runs each job");
             self.settle(id, run, wave);
@@ -235,7 +239,8 @@ impl Db {
         let mut reader = self.reader(table.level);
         let built = catch_unwind(AssertUnwindSafe(|| table.ops.build(&node.key, &mut reader)));
         let value = built.map_err(|panic| {
-            let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+            let text =
+                panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
             text.unwrap_or("a panic without a message").to_owned()
         });
         Run { value, reads: reader.reads, holds: reader.holds, incomplete: reader.incomplete }

@@ -152,7 +152,8 @@ impl Db {
     }
 
     fn rows_of<K: crate::Key, V: crate::Value>(&self, table: TableId) -> impl Iterator<Item = (&K, &V)> {
-        let ids = self.ids[usize::from(table)].as_any().downcast_ref::<Ids<K>>().expect("a table holds one type of key");
+        let ids =
+            self.ids[usize::from(table)].as_any().downcast_ref::<Ids<K>>().expect("a table holds one type of key");
         ids.iter().filter_map(|(key, id)| Some((key, typed(self.node(id).value.as_ref()?))))
     }
 

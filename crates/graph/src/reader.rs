@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::db::{Db, RowId};
-use crate::table::{Derived, Erased, Index, Input, TableId};
+use crate::table::{Derived, Erased, Index, Input, TableId, typed};
 use crate::{Key, Members, Value};
 
 /// A node that was looked at: known already, or to be made when the run is over.
@@ -55,18 +55,20 @@ impl<'a> Reader<'a> {
         self.value(id)
     }
 
-    /// Wants a derived row of a lower level to exist, without depending on what is in it.
+    /// Wants a derived row of a lower level to exist, without depending on what is in it. Gives the key as the table holds it, so
+    /// that lists of keys share their parts.
     ///
     /// # Panics
     /// When the table's level is not lower than that of the row being built.
-    pub fn hold<T: Derived>(&mut self, key: &T::Key) {
+    pub fn hold<T: Derived>(&mut self, key: &T::Key) -> T::Key {
         self.check_level::<T>();
         let table = self.db.schema.table_of::<T>();
-        let seen = match self.db.id_of(table, key) {
+        let id = self.db.id_of(table, key);
+        self.holds.push(match id {
             Some(id) => Seen::Known(id),
             None => Seen::New(table, Arc::new(key.clone())),
-        };
-        self.holds.push(seen);
+        });
+        id.map_or_else(|| key.clone(), |id| typed::<T::Key>(&self.db.node(id).key).clone())
     }
 
     fn check_level<T: Derived>(&self) {

@@ -43,7 +43,8 @@ impl Db {
     /// Drops orphans that were unwanted at revision `until` already, and what only they wanted and was unwanted as long.
     pub(crate) fn sweep(&mut self, until: u64) {
         loop {
-            let due: Vec<RowId> = self.orphans.iter().filter(|(_, since)| **since <= until).map(|(id, _)| *id).collect();
+            let due: Vec<RowId> =
+                self.orphans.iter().filter(|(_, since)| **since <= until).map(|(id, _)| *id).collect();
             if due.is_empty() {
                 return;
             }

@@ -57,7 +57,10 @@ pub trait Index: 'static {
     /// For dumps and counters.
     const NAME: &'static str;
     /// The buckets that a row is in, at most one item for each.
-    fn entries(key: &<Self::Of as Input>::Key, value: &Arc<<Self::Of as Input>::Value>) -> Vec<(Self::Bucket, Self::Item)>;
+    fn entries(
+        key: &<Self::Of as Input>::Key,
+        value: &Arc<<Self::Of as Input>::Value>,
+    ) -> Vec<(Self::Bucket, Self::Item)>;
 }
 
 /// The number of a table in its schema.

@@ -132,11 +132,11 @@ pub struct Endpoints;
 
 impl Derived for Endpoints {
     type Key = EndpointsKey;
-    type Value = Vec<Endpoint>;
+    type Value = Vec<Arc<Endpoint>>;
     const NAME: &'static str = "endpoints";
     const LEVEL: u8 = 3;
 
-    fn build(key: &EndpointsKey, read: &mut Reader<'_>) -> Option<Vec<Endpoint>> {
+    fn build(key: &EndpointsKey, read: &mut Reader<'_>) -> Option<Vec<Arc<Endpoint>>> {
         let service = read.row::<Services>(&key.service)?;
         let port = service.port(key.port)?;
         let mut found = Vec::new();
@@ -152,13 +152,14 @@ impl Derived for Endpoints {
         }
         found.sort();
         found.dedup();
-        Some(found)
+        Some(found.into_iter().map(Arc::new).collect())
     }
 }
 
 fn of_slices(service: &Service, port: &ServicePort, read: &mut Reader<'_>, found: &mut Vec<Endpoint>) {
     for (id, slice) in &read.bucket::<SlicesByService>(&(service.id.namespace.clone(), service.name.clone())) {
-        let Some(target) = slice.spec.ports.iter().find(|target| target.name == port.name).and_then(|port| port.port) else {
+        let Some(target) = slice.spec.ports.iter().find(|target| target.name == port.name).and_then(|port| port.port)
+        else {
             continue;
         };
         for endpoint in &slice.spec.endpoints {
@@ -222,7 +223,7 @@ fn bare(cluster: &Name, namespace: &Namespace) -> Endpoint {
 }
 
 fn of_pod(pod: &Row<Pod>, cluster: &Name, read: &mut Reader<'_>) -> Endpoint {
-    let node = Name::from(pod.spec.node_name());
+    let node = pod.spec.spec.node_name.clone();
     let locality = match pod.meta.labels.get("istio-locality") {
         Some(written) => Locality::parse(&written.replace('.', "/")),
         None => node_locality(cluster, &node, read),
@@ -295,23 +296,22 @@ fn of_entry(
     read: &mut Reader<'_>,
     found: &mut Vec<Endpoint>,
 ) {
-    let id = Id {
-        cluster: Name::default(),
-        namespace: service.id.namespace.clone(),
-        name: entry.meta.name.clone(),
-    };
+    let id = Id { cluster: Name::default(), namespace: service.id.namespace.clone(), name: entry.meta.name.clone() };
     if let Some(selector) = &entry.spec.workload_selector {
         let selector = Selector(selector.labels.clone());
         return selected(service, &selector, port, read, found);
     }
     if !entry.spec.endpoints.is_empty() {
-        found.extend(entry.spec.endpoints.iter().filter_map(|workload| of_workload(workload, &entry.meta.name, &id, port)));
+        found.extend(
+            entry.spec.endpoints.iter().filter_map(|workload| of_workload(workload, &entry.meta.name, &id, port)),
+        );
         return;
     }
     let by_dns = matches!(service.resolution, Resolution::Dns | Resolution::DnsRoundRobin);
     if by_dns && !service.id.host.is_wildcard() {
         let Target::Number(target) = port.target else { return };
-        let made = Endpoint { address: service.id.host.name().clone(), port: target, ..bare(&id.cluster, &id.namespace) };
+        let made =
+            Endpoint { address: service.id.host.name().clone(), port: target, ..bare(&id.cluster, &id.namespace) };
         found.push(made);
     }
 }

@@ -8,10 +8,10 @@
 //! |---|---|
 //! | 0 | objects, proxies, indexes |
 //! | 1 | [`settings::Settings`] |
-//! | 2 | [`services::Services`], [`policy::Policies`], [`rules::Rules`], [`proxies::Instances`] |
-//! | 3 | [`services::Visible`], [`services::Owners`], [`endpoints::Endpoints`] |
+//! | 2 | [`services::Services`], [`policy::Policies`], [`rules::Rules`] |
+//! | 3 | [`services::Visible`], [`endpoints::Endpoints`] |
 //! | 4 | [`policy::Resolutions`] |
-//! | 5 | [`scopes::Catalogs`], [`proxies::Inbounds`] |
+//! | 5 | [`scopes::Catalogs`] |
 //! | 6 | [`proxies::Facets`] |
 
 pub mod endpoints;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::mesh::MeshConfig;
-use api::networking::{DestinationRule, Subset, TrafficPolicy};
+use api::networking::{DestinationRule, LoadBalancerSettings, Subset, TrafficPolicy};
 use graph::{Derived, Index, Reader};
 use names::{Hostname, Labels, Name, Namespace, Selector};
 
@@ -136,6 +136,12 @@ pub struct Resolved {
     pub resolution: Resolution,
     /// A Kubernetes Service without virtual address.
     pub headless: bool,
+    /// From a Kubernetes Service.
+    pub kubernetes: bool,
+    /// Virtual addresses.
+    pub addresses: Arc<Vec<Name>>,
+    /// It matters for its endpoint lists where the client is.
+    pub by_locality: bool,
     /// The rules that hold, in the order in which they are merged.
     pub rules: Arc<Vec<Id>>,
     /// The names of the subsets.
@@ -154,17 +160,21 @@ impl Derived for Resolutions {
     fn build(key: &ResolutionKey, read: &mut Reader<'_>) -> Option<Resolved> {
         let service = read.row::<Services>(&key.service)?;
         let rules = Arc::new(rules_for(&key.client, &key.service, read));
-        let subsets = match rules.is_empty() {
-            true => Vec::new(),
-            false => read.row::<Policies>(&rules).map(|policy| policy.subset_names()).unwrap_or_default(),
+        let policy = match rules.is_empty() {
+            true => None,
+            false => read.row::<Policies>(&rules),
         };
+        let settings = settings(read)?;
         Some(Resolved {
             service: key.service.clone(),
             ports: Arc::new(service.ports.clone()),
             resolution: service.resolution,
             headless: service.headless,
+            kubernetes: service.kubernetes,
+            addresses: Arc::new(service.addresses.clone()),
+            by_locality: policy.as_ref().is_some_and(|policy| policy.is_by_locality(&settings.mesh)),
             rules,
-            subsets: Arc::new(subsets),
+            subsets: Arc::new(policy.map(|policy| policy.subset_names()).unwrap_or_default()),
         })
     }
 }
@@ -234,6 +244,25 @@ impl Policy {
     #[must_use]
     pub fn subset_names(&self) -> Vec<Name> {
         self.subsets.iter().map(|subset| subset.name.clone()).collect()
+    }
+
+    /// Whether some port or subset spreads its endpoints by locality: with outlier detection (failover), or by shares.
+    #[must_use]
+    pub fn is_by_locality(&self, mesh: &MeshConfig) -> bool {
+        let matters = |balancer: Option<&LoadBalancerSettings>, outlier: bool| {
+            let locality = balancer.and_then(|balancer| balancer.locality_lb_setting.as_ref());
+            outlier || locality.is_some_and(|locality| !locality.distribute.is_empty())
+        };
+        let of = |policy: &TrafficPolicy| {
+            let levels = policy.port_level_settings.iter();
+            matters(policy.load_balancer.as_ref(), policy.outlier_detection.is_some())
+                || levels
+                    .into_iter()
+                    .any(|level| matters(level.load_balancer.as_ref(), level.outlier_detection.is_some()))
+        };
+        let subsets = self.subsets.iter().filter_map(|subset| subset.traffic_policy.as_ref());
+        self.traffic.iter().chain(subsets).chain(&mesh.default_traffic_policy).any(of)
+            || mesh.locality_lb_setting.as_ref().is_some_and(|locality| !locality.distribute.is_empty())
     }
 
     /// The labels that select a subset's endpoints.

@@ -101,7 +101,7 @@ impl Index for PodsByAddress {
 
     fn entries(_: &Id, row: &Arc<Row<Pod>>) -> Vec<(Name, Self::Item)> {
         // Pods of the host network share the node's address.
-        if row.spec.host_network() {
+        if row.spec.spec.host_network {
             return Vec::new();
         }
         row.spec.ips().into_iter().map(|ip| (ip, row.clone())).collect()
@@ -118,7 +118,8 @@ impl Index for SlicesByAddress {
     const NAME: &'static str = "endpoint slices by address";
 
     fn entries(_: &Id, row: &Arc<Row<EndpointSlice>>) -> Vec<(Name, Self::Item)> {
-        let mut addresses: Vec<Name> = row.spec.endpoints.iter().flat_map(|endpoint| endpoint.addresses.clone()).collect();
+        let mut addresses: Vec<Name> =
+            row.spec.endpoints.iter().flat_map(|endpoint| endpoint.addresses.clone()).collect();
         addresses.sort();
         addresses.dedup();
         addresses.into_iter().map(|address| (address, row.clone())).collect()
@@ -135,7 +136,7 @@ impl Index for SelectingServices {
     const NAME: &'static str = "selecting services by namespace";
 
     fn entries(id: &Id, row: &Arc<Row<KubeService>>) -> Vec<(Namespace, Selector)> {
-        let selector = row.spec.selector.clone().filter(|labels| !labels.is_empty());
+        let selector = row.spec.spec.selector.clone().filter(|labels| !labels.is_empty());
         selector.map(|labels| (id.namespace.clone(), Selector(labels))).into_iter().collect()
     }
 }
@@ -291,7 +292,7 @@ fn locality(proxy: &Proxy, labels: &Labels, read: &mut Reader<'_>) -> Locality {
         return Locality::parse(&written.replace('.', "/"));
     }
     let Some(pod) = pod(proxy, read) else { return Locality::default() };
-    crate::endpoints::node_locality(&proxy.cluster, pod.spec.node_name(), read)
+    crate::endpoints::node_locality(&proxy.cluster, &pod.spec.spec.node_name, read)
 }
 
 /// The service ports that a proxy's workload serves: those of the endpoints that hold its address, and, where there are none, of the
@@ -321,7 +322,8 @@ fn by_slices(proxy: &Proxy, address: &Name, read: &mut Reader<'_>, found: &mut V
         let service = ServiceId { namespace: id.namespace.clone(), host };
         let Some(row) = read.row::<Services>(&service) else { continue };
         for port in &row.ports {
-            let target = slice.spec.ports.iter().find(|candidate| candidate.name == port.name).and_then(|port| port.port);
+            let target =
+                slice.spec.ports.iter().find(|candidate| candidate.name == port.name).and_then(|port| port.port);
             if let Some(target) = target {
                 found.push(Served { target, service: service.clone(), port: port.number, protocol: port.protocol });
             }

@@ -111,7 +111,8 @@ impl Index for RulesByGateway {
     fn entries(id: &Id, row: &Arc<Row<VirtualService>>) -> Vec<((Namespace, Name), Self::Item)> {
         let rule = RuleRef::new(row);
         let export = Export::new(row.spec.export_to.iter().map(Name::as_str), &id.namespace);
-        let bound: BTreeSet<_> = row.spec.gateways.iter().filter_map(|name| gateway_name(name, &id.namespace)).collect();
+        let bound: BTreeSet<_> =
+            row.spec.gateways.iter().filter_map(|name| gateway_name(name, &id.namespace)).collect();
         bound.into_iter().map(|gateway| (gateway, (rule.clone(), export.clone()))).collect()
     }
 }
@@ -142,8 +143,7 @@ impl Index for SourceLabels {
     const NAME: &'static str = "source labels of virtual services";
 
     fn entries(_: &Id, row: &Arc<Row<VirtualService>>) -> Vec<((), Self::Item)> {
-        let pairs: BTreeSet<_> =
-            source_labels(&row.spec).map(|(key, value)| (key.clone(), value.clone())).collect();
+        let pairs: BTreeSet<_> = source_labels(&row.spec).map(|(key, value)| (key.clone(), value.clone())).collect();
         if pairs.is_empty() { Vec::new() } else { vec![((), Arc::new(pairs))] }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use api::networking::{CaptureMode, DestinationRule, OutboundTrafficPolicyMode, Sidecar};
+use api::networking::{CaptureMode, OutboundTrafficPolicyMode, Sidecar};
 use graph::{Derived, Index, Reader};
 use names::{Hostname, Labels, Name, Namespace, Protocol, Selector, shortest_cover};
 
@@ -58,7 +58,9 @@ pub(crate) fn sidecar_for(namespace: &Namespace, labels: &Labels, read: &mut Rea
         fitting.min_by(|(_, (_, a)), (_, (_, b))| a.cmp(b)).map(|(id, _)| id.clone())
     };
     let selecting = |selector: &Option<Selector>| selector.as_ref().is_some_and(|selector| selector.matches(labels));
-    if *namespace != root && let Some(id) = oldest(&selecting) {
+    if *namespace != root
+        && let Some(id) = oldest(&selecting)
+    {
         return Some(id);
     }
     if let Some(id) = oldest(&Option::is_none) {
@@ -172,7 +174,7 @@ impl Derived for Catalogs {
         let rules = rules::visible(&scope.namespace, read);
         let sidecar = scope.sidecar.as_ref().and_then(|id| read.input::<Objects<Sidecar>>(id));
         let imports = imports(sidecar.as_deref(), scope);
-        let mut wanted = Wanted::new(&visible, &rules, &scope.namespace);
+        let mut wanted = Wanted::new(&visible, &rules);
         let chosen: Vec<_> = imports.iter().map(|import| wanted.choose(import)).collect();
         let (services, at) = resolve(scope, &visible, &wanted.hosts, read);
         let egress = imports
@@ -256,7 +258,8 @@ fn imports(sidecar: Option<&Row<Sidecar>>, scope: &Scope) -> Vec<Import> {
 
 impl Import {
     fn takes(&self, namespace: &Namespace, host: &Hostname) -> bool {
-        let covers = |(pattern, import): &(NamespacePattern, Hostname)| pattern.matches(namespace) && import.covers(host);
+        let covers =
+            |(pattern, import): &(NamespacePattern, Hostname)| pattern.matches(namespace) && import.covers(host);
         (self.everything || self.hosts.iter().any(covers)) && !self.excluded.iter().any(covers)
     }
 
@@ -277,7 +280,7 @@ struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    fn new(visible: &'a BTreeMap<Hostname, Namespace>, rules: &'a [RuleInScope], _: &Namespace) -> Self {
+    fn new(visible: &'a BTreeMap<Hostname, Namespace>, rules: &'a [RuleInScope]) -> Self {
         Self { visible, rules, hosts: BTreeSet::new() }
     }
 
@@ -356,6 +359,3 @@ fn of_mode(mode: OutboundTrafficPolicyMode) -> Unknown {
         OutboundTrafficPolicyMode::AllowAny => Unknown::PassThrough,
     }
 }
-
-/// The rule's object, for those who only have its kind at hand.
-pub type DestinationRules = Objects<DestinationRule>;

@@ -209,11 +209,12 @@ fn kube_id(host: &Hostname, namespace: &Namespace, settings: &MeshSettings) -> O
 }
 
 fn of_kube(id: &ServiceId, row: &Row<KubeService>) -> Service {
-    let spec = &row.spec;
+    let spec = &row.spec.spec;
     let mut ports: Vec<ServicePort> = spec.ports.iter().map(kube_port).collect();
     ports.sort();
-    let alias_of = spec.is_external_name().then(|| Hostname::new(spec.external_name.as_deref().unwrap_or_default()));
-    let addresses = spec.virtual_ips();
+    let alias_of =
+        row.spec.is_external_name().then(|| Hostname::new(spec.external_name.as_deref().unwrap_or_default()));
+    let addresses = row.spec.virtual_ips();
     let headless = alias_of.is_none() && addresses.is_empty();
     let resolution = match (&alias_of, headless) {
         (Some(_), _) => Resolution::Alias,

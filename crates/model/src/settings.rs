@@ -70,7 +70,8 @@ impl Derived for Settings {
 
     fn build((): &(), read: &mut Reader<'_>) -> Option<MeshSettings> {
         let base = read.input::<Bases>(&()).map(|base| (*base).clone()).unwrap_or_default();
-        let id = Id { cluster: base.cluster.clone(), namespace: base.root_namespace.clone(), name: base.config_map.clone() };
+        let id =
+            Id { cluster: base.cluster.clone(), namespace: base.root_namespace.clone(), name: base.config_map.clone() };
         let written = read.input::<Objects<ConfigMap>>(&id);
         let text = written.as_ref().and_then(|map| map.spec.data.get("mesh")).map_or("", |text| text.as_str());
         let (mesh, _issues) = MeshConfig::from_yaml(text);

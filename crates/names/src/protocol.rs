@@ -90,7 +90,9 @@ impl Protocol {
     pub fn is_http(self) -> bool {
         match self {
             Self::Http | Self::Http2 | Self::Grpc | Self::GrpcWeb | Self::HttpProxy => true,
-            Self::Https | Self::Tls | Self::Tcp | Self::Mongo | Self::Redis | Self::MySql | Self::Udp | Self::Auto => false,
+            Self::Https | Self::Tls | Self::Tcp | Self::Mongo | Self::Redis | Self::MySql | Self::Udp | Self::Auto => {
+                false
+            }
         }
     }
 

@@ -38,7 +38,8 @@ pub fn to_json(any: &prost_types::Any) -> Value {
         .get_message_by_name(name)
         .and_then(|descriptor| DynamicMessage::decode(descriptor, any.value.as_slice()).ok());
     let options = SerializeOptions::new().skip_default_fields(true);
-    let value = decoded.and_then(|message| message.serialize_with_options(serde_json::value::Serializer, &options).ok());
+    let value =
+        decoded.and_then(|message| message.serialize_with_options(serde_json::value::Serializer, &options).ok());
     value.unwrap_or_else(|| json!({ "@type": any.type_url, "bytes": any.value.len() }))
 }
 

@@ -62,8 +62,7 @@ impl Derived for View {
     const LEVEL: u8 = 3;
     fn build(key: &u32, read: &mut Reader<'_>) -> Option<Vec<u8>> {
         let keys: Vec<u8> = read.bucket::<ByRemainder>(key).keys().copied().collect();
-        keys.iter().for_each(|key| read.hold::<Chain>(key));
-        Some(keys)
+        Some(keys.iter().map(|key| read.hold::<Chain>(key)).collect())
     }
 }
 
@@ -113,7 +112,11 @@ fn an_equal_result_stops_the_wave() {
     assert_eq!(set(&mut db, &[(1, 4)]).rebuilt_in_all(), 0, "the same value is no change");
     let changes = set(&mut db, &[(1, 0)]);
     assert_eq!(changes.rebuilt::<Sum>(), 0, "4/8 and 0/8 are equal items, the bucket did not change");
-    assert_eq!((changes.rebuilt::<Chain>(), changes.rebuilt::<View>()), (1, 0), "the view lists the row and reads nothing of it");
+    assert_eq!(
+        (changes.rebuilt::<Chain>(), changes.rebuilt::<View>()),
+        (1, 0),
+        "the view lists the row and reads nothing of it"
+    );
 }
 
 #[test]
@@ -137,9 +140,10 @@ fn a_builder_that_panics_keeps_its_last_good_row() {
     let good = db.row::<Chain>(&1);
     set(&mut db, &[(1, 13)]);
     assert_eq!(db.row::<Chain>(&1), good);
-    assert_eq!(db.faults().map(|fault| (fault.table, fault.key.as_str(), fault.message.as_str())).collect::<Vec<_>>(), [
-        ("chain", "1", "thirteen")
-    ]);
+    assert_eq!(
+        db.faults().map(|fault| (fault.table, fault.key.as_str(), fault.message.as_str())).collect::<Vec<_>>(),
+        [("chain", "1", "thirteen")]
+    );
     set(&mut db, &[(1, 5)]);
     assert_eq!(db.faults().count(), 0);
     assert_eq!(db.row::<Chain>(&1).unwrap().as_str(), "5 Some(0) false");

@@ -34,11 +34,12 @@ fn visible_delegate(
 ) -> Option<std::sync::Arc<Row<VirtualService>>> {
     let settings = settings(read)?;
     let cluster = settings.base.cluster.clone();
-    let row = read.input::<Objects<VirtualService>>(&Id { cluster, namespace: namespace.clone(), name: name.clone() })?;
+    let row =
+        read.input::<Objects<VirtualService>>(&Id { cluster, namespace: namespace.clone(), name: name.clone() })?;
     let export = Export::new(row.spec.export_to.iter().map(Name::as_str), namespace);
     // Only a VirtualService without hosts is a delegate.
-    let usable = row.spec.hosts.is_empty()
-        && export.allows(viewer, namespace, &settings.mesh.default_virtual_service_export_to);
+    let usable =
+        row.spec.hosts.is_empty() && export.allows(viewer, namespace, &settings.mesh.default_virtual_service_export_to);
     usable.then_some(row)
 }
 
@@ -123,7 +124,8 @@ fn both(root: &HttpMatchRequest, inner: &HttpMatchRequest) -> Option<HttpMatchRe
         }
         merged.source_namespace = root.source_namespace.clone();
     }
-    merged.source_labels = root.source_labels.iter().chain(inner.source_labels.iter()).map(|(k, v)| (k.clone(), v.clone())).collect();
+    merged.source_labels =
+        root.source_labels.iter().chain(inner.source_labels.iter()).map(|(k, v)| (k.clone(), v.clone())).collect();
     if merged.gateways.is_empty() {
         merged.gateways.clone_from(&root.gateways);
     }
@@ -140,10 +142,7 @@ fn one_of<T: Clone + PartialEq>(root: &Option<T>, inner: &Option<T>) -> Option<O
 }
 
 /// The path match that both admit: a delegate may only narrow the root's prefix.
-fn narrower(
-    root: &api::scalars::StringMatch,
-    inner: &api::scalars::StringMatch,
-) -> Option<api::scalars::StringMatch> {
+fn narrower(root: &api::scalars::StringMatch, inner: &api::scalars::StringMatch) -> Option<api::scalars::StringMatch> {
     use api::scalars::Match::{Exact, Prefix, Regex};
     let fits = match (root.kind()?, inner.kind()?) {
         (Prefix(a), Prefix(b) | Exact(b)) => b.starts_with(a),

@@ -6,8 +6,15 @@ fn covers(a: &str, b: &str) -> bool {
 
 #[test]
 fn wildcards_cover_deeper_names_only() {
-    assert!(covers("*.b.c", "a.b.c") && covers("*.b.c", "x.a.b.c") && covers("*.b.c", "*.a.b.c") && covers("*.b.c", "*.b.c"));
-    assert!(!covers("*.b.c", "b.c") && !covers("*.b.c", ".b.c") && !covers("*.a.b.c", "*.b.c") && !covers("a.b.c", "*.b.c"));
+    assert!(
+        covers("*.b.c", "a.b.c")
+            && covers("*.b.c", "x.a.b.c")
+            && covers("*.b.c", "*.a.b.c")
+            && covers("*.b.c", "*.b.c")
+    );
+    assert!(
+        !covers("*.b.c", "b.c") && !covers("*.b.c", ".b.c") && !covers("*.a.b.c", "*.b.c") && !covers("a.b.c", "*.b.c")
+    );
     assert!(covers("*", "a") && covers("*", "*.b"));
     assert!(!covers("*.b.c", "ab.c"));
 }

@@ -1,0 +1,251 @@
+//! What identifies a resource: everything its bytes depend on that is not looked up in the model. Who asked is not in here, so
+//! everyone for whom things resolve alike shares the bytes.
+
+use std::sync::Arc;
+
+use model::Id;
+use model::endpoints::Locality;
+use model::policy::Client;
+use model::proxies::{Caps, Inbound, Interception};
+use model::scopes::{Scope, Source, Unknown};
+use model::services::ServiceId;
+use names::{ClusterName, Hostname, Name};
+
+/// For what kind of client a resource is made.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum For {
+    /// Envoy beside a workload.
+    Sidecar,
+    /// Envoy as a gateway.
+    Router,
+    /// gRPC without proxy.
+    Grpc,
+}
+
+/// A cluster.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ClusterKey {
+    /// Of a service port, or of one subset of it.
+    Outbound {
+        /// The service.
+        service: ServiceId,
+        /// Its port.
+        port: u16,
+        /// The subset.
+        subset: Option<Name>,
+        /// The DestinationRules that hold.
+        rules: Arc<Vec<Id>>,
+        /// For whom.
+        client: For,
+        /// What the proxy can do.
+        caps: Caps,
+    },
+    /// To the proxy's own workload.
+    Inbound {
+        /// The port of the workload.
+        port: u16,
+        /// Where it listens, when a Sidecar says so; else where the connection was meant for.
+        endpoint: Option<Name>,
+        /// The proxy is told its ports: there is no original destination.
+        bound: bool,
+        /// What the workload serves on it: shown in metadata.
+        services: Arc<Vec<ServiceId>>,
+        /// It speaks HTTP/2 without being asked.
+        http2: bool,
+    },
+    /// Refuses.
+    BlackHole,
+    /// To where the client wanted.
+    Passthrough(Caps),
+    /// To where the connection was meant for, from outside.
+    InboundPassthrough,
+}
+
+/// The endpoints of a cluster.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct AssignmentKey {
+    /// The service.
+    pub service: ServiceId,
+    /// Its port.
+    pub port: u16,
+    /// The subset.
+    pub subset: Option<Name>,
+    /// The DestinationRules that hold.
+    pub rules: Arc<Vec<Id>>,
+    /// Where the client is, if that matters.
+    pub locality: Option<Locality>,
+}
+
+/// A destination of routes, as the client sees it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Target {
+    /// The host that the rule names.
+    pub host: Hostname,
+    /// The service behind it.
+    pub service: ServiceId,
+    /// Who asks, as far as it matters for this host.
+    pub client: Client,
+}
+
+/// A virtual host.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct HostKey {
+    /// `<host>:<port>`.
+    pub name: Name,
+    /// What clients may call it.
+    pub domains: Arc<Vec<Name>>,
+    /// The listener's port: matches may ask for it, and it is the port of destinations that say none.
+    pub port: u16,
+    /// What is routed.
+    pub routing: Routing,
+    /// For whom.
+    pub client: For,
+    /// Destinations of the rules.
+    pub targets: Arc<Vec<Target>>,
+    /// What the rules may want to know of the client; `None` when they do not look.
+    pub source: Option<Arc<SourceView>>,
+    /// Plain requests are answered with a redirect to https.
+    pub tls_redirect: bool,
+}
+
+/// What rules may want to know of a client.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SourceView {
+    /// Its namespace.
+    pub namespace: Name,
+    /// How it answers selectors.
+    pub source: Arc<Source>,
+}
+
+/// What a virtual host does.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Routing {
+    /// Everything goes to the one target.
+    Service,
+    /// A VirtualService decides, for sidecars.
+    Rule(Id),
+    /// VirtualServices decide, merged in this order, for a gateway (or one of several).
+    Gateway {
+        /// The rules, oldest first.
+        rules: Arc<Vec<Id>>,
+        /// The Gateways over which the host is served.
+        gateways: Arc<Vec<Id>>,
+    },
+    /// Unknown hosts.
+    Unknown(Unknown),
+}
+
+/// A route table.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TableKey {
+    /// Its name.
+    pub name: Name,
+    /// Hosts in the table itself.
+    pub hosts: Arc<Vec<Arc<HostKey>>>,
+    /// Further hosts come one by one.
+    pub vhds: bool,
+    /// Hosts are matched with their port: gRPC.
+    pub ports_matter: bool,
+}
+
+/// A listener.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ListenerKey {
+    /// Takes all outbound traffic and hands it to the listener it is meant for.
+    VirtualOutbound {
+        /// How traffic comes.
+        interception: Interception,
+        /// What happens to unknown traffic.
+        unknown: Unknown,
+        /// What the proxy can do.
+        caps: Caps,
+    },
+    /// An outbound port or virtual address.
+    Outbound(Arc<OutboundListener>),
+    /// All inbound traffic.
+    Inbound {
+        /// What is served.
+        inbound: Arc<Inbound>,
+        /// What the proxy can do.
+        caps: Caps,
+    },
+    /// One inbound port that the proxy binds itself.
+    InboundPort {
+        /// What is served.
+        inbound: Arc<Inbound>,
+        /// The port.
+        port: u16,
+        /// What the proxy can do.
+        caps: Caps,
+    },
+    /// A port of a gateway.
+    Gateway(Arc<crate::gateways::GatewayListener>),
+    /// What a gRPC client listens to: the name it was told to call.
+    Grpc {
+        /// `host:port`.
+        name: Name,
+        /// The route table.
+        table: Name,
+    },
+}
+
+/// An outbound listener.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct OutboundListener {
+    /// Address and port, as in the name.
+    pub address: Name,
+    /// The port.
+    pub port: u16,
+    /// Whether the proxy binds it.
+    pub bind: bool,
+    /// The route table of its HTTP chain.
+    pub table: Option<Name>,
+    /// HTTP is told from other traffic by its first bytes.
+    pub sniff: bool,
+    /// Chains for opaque traffic, in order.
+    pub opaque: Vec<OpaqueChain>,
+    /// Where what fits no chain goes; `None` when a chain takes all.
+    pub rest: Option<Unknown>,
+    /// What the proxy can do.
+    pub caps: Caps,
+}
+
+/// A filter chain for traffic that is not opened.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct OpaqueChain {
+    /// Destination networks.
+    pub networks: Vec<Name>,
+    /// Server names; for TLS only.
+    pub server_names: Vec<Name>,
+    /// Where to, with weights.
+    pub clusters: Vec<(ClusterName, u32)>,
+}
+
+/// Which part of a proxy's configuration a view is: proxies for which it is equal share the view.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ViewKey {
+    /// Clusters of all services in scope, and those for unknown traffic.
+    Clusters(Arc<Scope>, For, Caps),
+    /// Their endpoints.
+    Assignments(Arc<Scope>, For, Locality),
+    /// Outbound listeners.
+    Listeners(Arc<Scope>, Interception, Caps),
+    /// Route tables of outbound listeners.
+    Tables(Arc<Scope>, Caps),
+    /// Virtual hosts that come one by one.
+    Hosts(Arc<Scope>, Caps),
+    /// Clusters to the workload.
+    InboundClusters(Arc<Inbound>),
+    /// Listeners for the workload.
+    InboundListeners(Arc<Inbound>, Caps),
+    /// Listeners of a gateway.
+    GatewayListeners(Arc<crate::gateways::Router>),
+    /// Route tables of a gateway.
+    GatewayTables(Arc<crate::gateways::Router>),
+    /// Virtual hosts of a gateway that come one by one.
+    GatewayHosts(Arc<crate::gateways::Router>),
+    /// What gRPC clients listen to.
+    GrpcListeners(Arc<Scope>),
+    /// Route tables of gRPC clients.
+    GrpcTables(Arc<Scope>),
+}

@@ -1,0 +1,62 @@
+//! Listeners of gateways: a plain port is one connection manager; a TLS port has a chain for each server, told apart by SNI.
+
+use graph::Reader;
+use model::Objects;
+use model::networking::{Gateway, ServerTlsSettings};
+use model::settings::MeshSettings;
+use names::Name;
+use proto::envoy::config::core::v3::TrafficDirection;
+use proto::envoy::config::listener::v3::{FilterChain, FilterChainMatch, Listener};
+
+use super::http::{Routes, Side};
+use super::{base, detect, http, opaque, tls, tls_inspector};
+use crate::gateways::{GatewayListener, Serving, TlsServer};
+use crate::wire::seconds;
+
+pub(super) fn listener(key: &GatewayListener, settings: &MeshSettings, read: &mut Reader<'_>) -> Listener {
+    let mut listener = base(&key.bind, key.port, TrafficDirection::Outbound);
+    let prefix = format!("outbound_{}_{};", key.bind, key.port);
+    match &key.serving {
+        Serving::Http { table } => {
+            let filter = http::filter(&prefix, Side::Gateway, Routes::Table(table.to_string()), settings);
+            listener.filter_chains = vec![FilterChain { filters: vec![filter], ..FilterChain::default() }];
+            listener.listener_filters_timeout = Some(seconds(0));
+        }
+        Serving::Opaque { chains } => listener.filter_chains = chains.iter().map(opaque::chain).collect(),
+        Serving::Tls { servers } => {
+            for server in servers {
+                listener.filter_chains.extend(chains(server, &prefix, settings, read));
+            }
+            detect(&mut listener, vec![tls_inspector()], settings);
+        }
+    }
+    listener
+}
+
+fn chains(server: &TlsServer, prefix: &str, settings: &MeshSettings, read: &mut Reader<'_>) -> Vec<FilterChain> {
+    let written = read.input::<Objects<Gateway>>(&server.gateway);
+    let written = written.as_ref().and_then(|row| row.spec.servers.get(server.number)?.tls.as_ref());
+    let default = ServerTlsSettings::default();
+    let written = written.unwrap_or(&default);
+    let socket = tls::terminating(written, server.table.is_some());
+    if let Some(table) = &server.table {
+        let filter = http::filter(prefix, Side::Gateway, Routes::Table(table.to_string()), settings);
+        let filters = vec![filter];
+        return vec![FilterChain {
+            filter_chain_match: Some(by_sni(&server.names)),
+            filters,
+            transport_socket: socket,
+            ..FilterChain::default()
+        }];
+    }
+    let made =
+        server.opaque.iter().map(|chain| FilterChain { transport_socket: socket.clone(), ..opaque::chain(chain) });
+    made.collect()
+}
+
+/// A server for all names has no condition on them.
+fn by_sni(names: &[Name]) -> FilterChainMatch {
+    let all = names.iter().any(|name| *name == "*");
+    let server_names = if all { Vec::new() } else { names.iter().map(opaque::server_name).collect() };
+    FilterChainMatch { server_names, transport_protocol: "tls".to_owned(), ..FilterChainMatch::default() }
+}

@@ -1,0 +1,106 @@
+//! The configuration of a proxy: for each type of resource the views that it is the concatenation of.
+
+use std::sync::Arc;
+
+use graph::{Derived, Reader};
+use model::proxies::{Facet, Facets, Kind, ProxyId};
+
+use crate::gateways::Router;
+use crate::keys::{For, ViewKey};
+use crate::views::Views;
+
+/// A type of resource, in the order in which they are pushed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Type {
+    /// Clusters.
+    Cds,
+    /// Endpoints.
+    Eds,
+    /// Listeners.
+    Lds,
+    /// Route tables.
+    Rds,
+    /// Virtual hosts.
+    Vhds,
+}
+
+/// The views of a proxy.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Config {
+    /// Type and views; a type that is not here has no resources.
+    pub views: Vec<(Type, Vec<ViewKey>)>,
+}
+
+/// The table of configurations: the root that a connection demands.
+pub struct Configs;
+
+impl Derived for Configs {
+    type Key = ProxyId;
+    type Value = Config;
+    const NAME: &'static str = "config";
+    const LEVEL: u8 = 9;
+
+    fn build(key: &ProxyId, read: &mut Reader<'_>) -> Option<Config> {
+        let facet = read.row::<Facets>(key)?;
+        let views = match facet.kind {
+            Kind::Sidecar => sidecar(&facet),
+            Kind::Router => router(&facet),
+            Kind::Grpc => grpc(&facet),
+            // Their types come with ambient.
+            Kind::Waypoint | Kind::Ztunnel => Vec::new(),
+        };
+        let held = views.into_iter().map(|(of, keys)| {
+            let keys: Vec<ViewKey> = keys.iter().map(|key| read.hold::<Views>(key)).collect();
+            (of, keys)
+        });
+        Some(Config { views: held.collect() })
+    }
+}
+
+fn sidecar(facet: &Facet) -> Vec<(Type, Vec<ViewKey>)> {
+    let (scope, inbound, caps) = (&facet.scope, &facet.inbound, facet.caps);
+    vec![
+        (
+            Type::Cds,
+            vec![ViewKey::Clusters(scope.clone(), For::Sidecar, caps), ViewKey::InboundClusters(inbound.clone())],
+        ),
+        (Type::Eds, vec![ViewKey::Assignments(scope.clone(), For::Sidecar, facet.locality.clone())]),
+        (
+            Type::Lds,
+            vec![
+                ViewKey::Listeners(scope.clone(), inbound.interception, caps),
+                ViewKey::InboundListeners(inbound.clone(), caps),
+            ],
+        ),
+        (Type::Rds, vec![ViewKey::Tables(scope.clone(), caps)]),
+        (Type::Vhds, vec![ViewKey::Hosts(scope.clone(), caps)]),
+    ]
+}
+
+fn router(facet: &Facet) -> Vec<(Type, Vec<ViewKey>)> {
+    let (scope, caps) = (&facet.scope, facet.caps);
+    let router = Arc::new(Router {
+        scope: scope.clone(),
+        gateways: facet.gateways.clone(),
+        port_map: facet.port_map.clone(),
+        unprivileged: facet.unprivileged,
+        caps,
+    });
+    vec![
+        (Type::Cds, vec![ViewKey::Clusters(scope.clone(), For::Router, caps)]),
+        (Type::Eds, vec![ViewKey::Assignments(scope.clone(), For::Router, facet.locality.clone())]),
+        (Type::Lds, vec![ViewKey::GatewayListeners(router.clone())]),
+        (Type::Rds, vec![ViewKey::GatewayTables(router.clone())]),
+        (Type::Vhds, vec![ViewKey::GatewayHosts(router)]),
+    ]
+}
+
+fn grpc(facet: &Facet) -> Vec<(Type, Vec<ViewKey>)> {
+    let scope = &facet.scope;
+    vec![
+        (Type::Cds, vec![ViewKey::Clusters(scope.clone(), For::Grpc, facet.caps)]),
+        (Type::Eds, vec![ViewKey::Assignments(scope.clone(), For::Grpc, facet.locality.clone())]),
+        (Type::Lds, vec![ViewKey::GrpcListeners(scope.clone())]),
+        (Type::Rds, vec![ViewKey::GrpcTables(scope.clone())]),
+    ]
+}

@@ -1,0 +1,213 @@
+//! Views: which resources there are for a part of a proxy's configuration. A view holds its resources without reading them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use graph::{Derived, Reader};
+use model::networking::RouteDestination;
+use model::rules::Rule;
+use model::scopes::{Catalog, Catalogs, Egress, Scope};
+use model::services::Resolution;
+use names::{ClusterName, Hostname, Name};
+
+use crate::clusters::{self, by_eds};
+use crate::gateways::{self, Router};
+use crate::keys::{AssignmentKey, ClusterKey, For, HostKey, ListenerKey, TableKey, Target, ViewKey};
+use crate::resources::{ResourceKey, Resources};
+use crate::{hosts, listeners};
+
+mod inbound;
+mod outbound;
+mod routes;
+
+/// Resources by name, in the order of their names.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct View {
+    /// Each name once.
+    pub entries: Vec<(Name, ResourceKey)>,
+}
+
+/// The table of views.
+pub struct Views;
+
+impl Derived for Views {
+    type Key = ViewKey;
+    type Value = View;
+    const NAME: &'static str = "view";
+    const LEVEL: u8 = 8;
+
+    fn build(key: &ViewKey, read: &mut Reader<'_>) -> Option<View> {
+        let mut draft = Draft::default();
+        match key {
+            ViewKey::Clusters(scope, client, caps) => all_clusters(scope, *client, *caps, &mut draft, read),
+            ViewKey::Assignments(scope, client, locality) => {
+                for (entry, cluster, port, subset) in of_services(scope, read) {
+                    let resolved = &entry.resolved;
+                    if !by_eds(resolved.resolution, resolved.headless, *client) {
+                        continue;
+                    }
+                    let key = AssignmentKey {
+                        service: resolved.service.clone(),
+                        port,
+                        subset,
+                        rules: resolved.rules.clone(),
+                        locality: resolved.by_locality.then(|| locality.clone()),
+                    };
+                    draft.add(Name::from(cluster.to_string()), ResourceKey::Assignment(Arc::new(key)));
+                }
+            }
+            ViewKey::Listeners(scope, interception, caps) => {
+                outbound::listeners(scope, *interception, *caps, &mut draft, read)
+            }
+            ViewKey::Tables(scope, caps) => routes::tables(scope, *caps, &mut draft, read),
+            ViewKey::Hosts(scope, caps) => routes::hosts(scope, *caps, &mut draft, read),
+            ViewKey::InboundClusters(inbound) => inbound::clusters(inbound, &mut draft, read),
+            ViewKey::InboundListeners(inbound, caps) => inbound::listeners(inbound, *caps, &mut draft, read),
+            ViewKey::GatewayListeners(router) => gateway_listeners(router, &mut draft, read),
+            ViewKey::GatewayTables(router) => {
+                for (table, _) in gateways::tables(router, read) {
+                    draft.add(table.name.clone(), ResourceKey::Table(Arc::new(table)));
+                }
+            }
+            ViewKey::GatewayHosts(router) => {
+                for (table, alone) in gateways::tables(router, read) {
+                    draft.add_hosts(&table.name, alone);
+                }
+            }
+            ViewKey::GrpcListeners(scope) => routes::grpc_listeners(scope, &mut draft, read),
+            ViewKey::GrpcTables(scope) => routes::grpc_tables(scope, &mut draft, read),
+        }
+        Some(draft.finish(read))
+    }
+}
+
+/// A view in the making.
+#[derive(Default)]
+struct Draft(BTreeMap<Name, ResourceKey>);
+
+impl Draft {
+    /// The first of a name stays.
+    fn add(&mut self, name: Name, key: ResourceKey) {
+        self.0.entry(name).or_insert(key);
+    }
+
+    fn add_listener(&mut self, key: ListenerKey) {
+        self.add(Name::from(listeners::name(&key)), ResourceKey::Listener(Arc::new(key)));
+    }
+
+    fn add_hosts(&mut self, table: &Name, alone: Vec<Arc<HostKey>>) {
+        for host in alone {
+            let name = Name::from(hosts::resource_name(table, &host.name));
+            self.add(name, ResourceKey::Host(table.clone(), host));
+        }
+    }
+
+    fn finish(self, read: &mut Reader<'_>) -> View {
+        View { entries: self.0.into_iter().map(|(name, key)| (name, read.hold::<Resources>(&key))).collect() }
+    }
+}
+
+/// Every cluster of a scope: service, name, port and subset.
+fn of_services(
+    scope: &Arc<Scope>,
+    read: &mut Reader<'_>,
+) -> Vec<(model::scopes::Entry, ClusterName, u16, Option<Name>)> {
+    let Some(catalog) = read.row::<Catalogs>(scope) else { return Vec::new() };
+    let mut all = Vec::new();
+    for entry in &catalog.services {
+        for port in entry.resolved.ports.iter().filter(|port| port.protocol != names::Protocol::Udp) {
+            let subsets = std::iter::once(None).chain(entry.resolved.subsets.iter().map(Some));
+            for subset in subsets {
+                let cluster = ClusterName::outbound(port.number, subset, &entry.host);
+                all.push((entry.clone(), cluster, port.number, subset.cloned()));
+            }
+        }
+    }
+    all
+}
+
+fn all_clusters(scope: &Arc<Scope>, client: For, caps: model::proxies::Caps, draft: &mut Draft, read: &mut Reader<'_>) {
+    for (entry, cluster, port, subset) in of_services(scope, read) {
+        let resolved = &entry.resolved;
+        if client == For::Grpc && !by_eds(resolved.resolution, resolved.headless, client) {
+            continue;
+        }
+        let (service, rules) = (resolved.service.clone(), resolved.rules.clone());
+        let key = ClusterKey::Outbound {
+            service,
+            port,
+            subset,
+            rules,
+            client,
+            caps: model::proxies::Caps { vhds: false, ..caps },
+        };
+        draft.add(Name::from(cluster.to_string()), ResourceKey::Cluster(Arc::new(key)));
+    }
+    if client != For::Grpc {
+        let passthrough = ClusterKey::Passthrough(model::proxies::Caps { vhds: false, ..caps });
+        for key in [ClusterKey::BlackHole, passthrough] {
+            draft.add(Name::from(clusters::name(&key)), ResourceKey::Cluster(Arc::new(key)));
+        }
+    }
+}
+
+fn gateway_listeners(router: &Router, draft: &mut Draft, read: &mut Reader<'_>) {
+    for plan in gateways::plans(router, read) {
+        if let Some(listener) = plan.listener(router, read) {
+            draft.add_listener(ListenerKey::Gateway(Arc::new(listener)));
+        }
+    }
+}
+
+/// The destinations that a scope knows, as it sees them.
+pub(crate) fn targets(catalog: &Catalog, destinations: &BTreeSet<Hostname>) -> Vec<Target> {
+    let known = destinations.iter().filter_map(|host| catalog.service(host));
+    known
+        .map(|entry| Target {
+            host: entry.host.clone(),
+            service: entry.resolved.service.clone(),
+            client: entry.client.clone(),
+        })
+        .collect()
+}
+
+/// The clusters of weighted destinations of opaque traffic. A destination without port means the only port of its service, else
+/// the listener's.
+pub(crate) fn weighted(
+    rule: &Rule,
+    route: &[RouteDestination],
+    port: u16,
+    catalog: Option<&Catalog>,
+) -> Vec<(ClusterName, u32)> {
+    let several = route.len() > 1;
+    let used = route.iter().filter(|route| !several || route.weight > 0);
+    let made = used.filter_map(|route| {
+        let destination = route.destination.as_ref()?;
+        let host = rule.host(&destination.host);
+        let only = || match catalog?.service(&host)?.resolved.ports.as_slice() {
+            [only] => Some(only.number),
+            _ => None,
+        };
+        let port = destination.port.map(|port| port.number).or_else(only).unwrap_or(port);
+        let subset = Some(&destination.subset).filter(|subset| !subset.is_empty());
+        Some((ClusterName::outbound(port, subset, &host), u32::try_from(route.weight).unwrap_or(0)))
+    });
+    made.collect()
+}
+
+/// A table and the hosts that come apart from it. Hosts for everything stay in the table, where Envoy falls back to them at once.
+pub(crate) fn table(name: Name, hosts: Vec<Arc<HostKey>>, vhds: bool) -> (TableKey, Vec<Arc<HostKey>>) {
+    let catches_all = |host: &Arc<HostKey>| host.domains.iter().any(|domain| *domain == "*");
+    let (inside, alone): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|host| !vhds || catches_all(host));
+    let key = TableKey { name, hosts: Arc::new(inside), vhds: !alone.is_empty(), ports_matter: false };
+    (key, alone)
+}
+
+/// The services of an egress listener.
+fn entries<'a>(catalog: &'a Catalog, egress: &'a Egress) -> impl Iterator<Item = &'a model::scopes::Entry> {
+    egress
+        .services
+        .iter()
+        .map(|at| &catalog.services[*at])
+        .filter(|entry| entry.resolved.resolution != Resolution::Alias)
+}

@@ -1,0 +1,42 @@
+//! Clusters and listeners for what comes to the workload.
+
+use std::sync::Arc;
+
+use graph::Reader;
+use model::proxies::{Caps, Inbound, Interception};
+use names::Name;
+
+use super::Draft;
+use crate::clusters;
+use crate::keys::{ClusterKey, ListenerKey};
+use crate::listeners;
+use crate::resources::ResourceKey;
+
+/// The facets without what clusters do not depend on would share more; the ports are the same rows either way.
+pub(super) fn clusters(inbound: &Arc<Inbound>, draft: &mut Draft, read: &mut Reader<'_>) {
+    for port in listeners::inbound_ports(inbound, read) {
+        let services = inbound.served.iter().filter(|served| served.target == port.number);
+        let key = ClusterKey::Inbound {
+            port: port.number,
+            endpoint: port.endpoint.as_deref().map(Name::from),
+            bound: inbound.interception == Interception::None,
+            services: Arc::new(services.map(|served| served.service.clone()).collect()),
+            http2: port.protocol.is_http2(),
+        };
+        draft.add(Name::from(clusters::name(&key)), ResourceKey::Cluster(Arc::new(key)));
+    }
+    let rest = ClusterKey::InboundPassthrough;
+    draft.add(Name::from(clusters::name(&rest)), ResourceKey::Cluster(Arc::new(rest)));
+}
+
+pub(super) fn listeners(inbound: &Arc<Inbound>, caps: Caps, draft: &mut Draft, read: &mut Reader<'_>) {
+    let captured = inbound.interception != Interception::None;
+    if captured {
+        draft.add_listener(ListenerKey::Inbound { inbound: inbound.clone(), caps });
+    }
+    for port in listeners::inbound_ports(inbound, read) {
+        if port.bind == Some(true) || !captured {
+            draft.add_listener(ListenerKey::InboundPort { inbound: inbound.clone(), port: port.number, caps });
+        }
+    }
+}

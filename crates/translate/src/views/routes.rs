@@ -1,0 +1,269 @@
+//! Route tables of sidecars and gRPC clients: which virtual hosts they have.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use graph::Reader;
+use model::proxies::Caps;
+use model::rules::RuleInScope;
+use model::scopes::{Catalog, Catalogs, Egress, Entry, Scope};
+use names::{ClusterName, Hostname, Name, Protocol};
+
+use super::{Draft, entries, table, targets};
+use crate::keys::{For, HostKey, ListenerKey, Routing, SourceView, TableKey, Target};
+use crate::resources::ResourceKey;
+
+pub(super) fn tables(scope: &Arc<Scope>, caps: Caps, draft: &mut Draft, read: &mut Reader<'_>) {
+    for (name, hosts) in all(scope, read) {
+        let (key, _) = table(name.clone(), hosts, caps.vhds);
+        draft.add(name, ResourceKey::Table(Arc::new(key)));
+    }
+}
+
+pub(super) fn hosts(scope: &Arc<Scope>, caps: Caps, draft: &mut Draft, read: &mut Reader<'_>) {
+    for (name, hosts) in all(scope, read) {
+        let (_, alone) = table(name.clone(), hosts, caps.vhds);
+        draft.add_hosts(&name, alone);
+    }
+}
+
+/// Every table of a scope with its hosts, the catch-all last.
+fn all(scope: &Arc<Scope>, read: &mut Reader<'_>) -> BTreeMap<Name, Vec<Arc<HostKey>>> {
+    let mut tables = BTreeMap::new();
+    let Some(catalog) = read.row::<Catalogs>(scope) else { return tables };
+    for egress in &catalog.egress {
+        let build = Build { scope, catalog: &catalog, egress, client: For::Sidecar };
+        build.shared(&mut tables);
+        build.detected(&mut tables);
+    }
+    tables
+}
+
+struct Build<'a> {
+    scope: &'a Scope,
+    catalog: &'a Catalog,
+    egress: &'a Egress,
+    client: For,
+}
+
+impl Build<'_> {
+    /// Tables by port, for all HTTP services on it.
+    fn shared(&self, tables: &mut BTreeMap<Name, Vec<Arc<HostKey>>>) {
+        for port in self.ports() {
+            let name = Name::from(port.to_string());
+            if tables.contains_key(&name) {
+                continue;
+            }
+            let mut used = BTreeSet::new();
+            let mut hosts = Vec::new();
+            let with_addresses = |entry: &&Entry| on_port(entry, port);
+            let services: Vec<&Entry> = entries(self.catalog, self.egress).filter(with_addresses).collect();
+            for entry in &services {
+                hosts.extend(self.service(entry, port, &mut used));
+            }
+            for rule in self.egress.rules.iter().map(|at| &self.catalog.rules[*at]) {
+                hosts.extend(self.rule_alone(rule, port, &services, &mut used));
+            }
+            hosts.push(Arc::new(self.unknown(port)));
+            tables.insert(name, hosts);
+        }
+    }
+
+    /// The HTTP ports of this egress listener; services whose protocol is detected share them when they have no address of their own.
+    fn ports(&self) -> BTreeSet<u16> {
+        if let Some(port) = &self.egress.port {
+            return if port.protocol.is_http() { BTreeSet::from([port.number]) } else { BTreeSet::new() };
+        }
+        let all = entries(self.catalog, self.egress);
+        all.flat_map(|entry| entry.resolved.ports.iter().map(move |port| (entry, port)))
+            .filter(|(entry, port)| port.protocol.is_http() || detected_without_address(entry, port.protocol))
+            .map(|(_, port)| port.number)
+            .collect()
+    }
+
+    /// Tables of single services whose protocol is detected.
+    fn detected(&self, tables: &mut BTreeMap<Name, Vec<Arc<HostKey>>>) {
+        for entry in entries(self.catalog, self.egress) {
+            for port in entry.resolved.ports.iter().filter(|port| port.protocol == Protocol::Auto) {
+                if detected_without_address(entry, port.protocol) {
+                    continue;
+                }
+                let mut hosts: Vec<_> = self.service(entry, port.number, &mut BTreeSet::new()).into_iter().collect();
+                if let Some(host) = hosts.first_mut() {
+                    // The connection was to this service's address, so whatever the client calls it, it is this service.
+                    Arc::make_mut(host).domains = Arc::new(vec![Name::from("*")]);
+                }
+                tables.insert(Name::from(format!("{}:{}", entry.host, port.number)), hosts);
+            }
+        }
+    }
+
+    /// The virtual host of a service. A name that another host has already is left out: Envoy refuses a table in which two hosts share one.
+    fn service(&self, entry: &Entry, port: u16, used: &mut BTreeSet<Name>) -> Option<Arc<HostKey>> {
+        let rule = self.catalog.rule_for(&entry.host, self.egress).filter(|rule| rule.rule.http);
+        let domains: Vec<Name> =
+            domains(entry, &self.scope.namespace).into_iter().filter(|name| used.insert(name.clone())).collect();
+        if domains.is_empty() {
+            return None;
+        }
+        let own =
+            Target { host: entry.host.clone(), service: entry.resolved.service.clone(), client: entry.client.clone() };
+        Some(Arc::new(self.host(&entry.host, port, domains, rule, vec![own])))
+    }
+
+    fn host(
+        &self,
+        host: &Hostname,
+        port: u16,
+        domains: Vec<Name>,
+        rule: Option<&RuleInScope>,
+        own: Vec<Target>,
+    ) -> HostKey {
+        let (routing, targets, source) = match rule {
+            None => (Routing::Service, own, None),
+            Some(rule) => {
+                let view = SourceView { namespace: self.scope.namespace.clone(), source: self.scope.source.clone() };
+                let source = rule.rule.looks_at_source.then(|| Arc::new(view));
+                (Routing::Rule(rule.id.clone()), targets(self.catalog, &rule.rule.destinations), source)
+            }
+        };
+        HostKey {
+            name: Name::from(format!("{host}:{port}")),
+            domains: Arc::new(domains),
+            port,
+            routing,
+            client: self.client,
+            targets: Arc::new(targets),
+            source,
+            tls_redirect: false,
+        }
+    }
+
+    /// Hosts of a VirtualService that are no service: they are routed on every HTTP port.
+    fn rule_alone(
+        &self,
+        rule: &RuleInScope,
+        port: u16,
+        services: &[&Entry],
+        used: &mut BTreeSet<Name>,
+    ) -> Vec<Arc<HostKey>> {
+        if !rule.rule.http {
+            return Vec::new();
+        }
+        let mut hosts = Vec::new();
+        for host in rule.rule.hosts.iter() {
+            let covered = services.iter().any(|entry| host.covers(&entry.host));
+            if covered || self.catalog.service(host).is_some() || !used.insert(host.name().clone()) {
+                continue;
+            }
+            let mut domains = vec![host.name().clone()];
+            domains.extend(absolute(host).into_iter().filter(|name| used.insert(name.clone())));
+            hosts.push(Arc::new(self.host(host, port, domains, Some(rule), Vec::new())));
+        }
+        hosts
+    }
+
+    fn unknown(&self, port: u16) -> HostKey {
+        let name = match &self.catalog.unknown {
+            model::scopes::Unknown::Block => "block_all",
+            model::scopes::Unknown::PassThrough | model::scopes::Unknown::Proxy(_) => "allow_any",
+        };
+        HostKey {
+            name: Name::from(name),
+            domains: Arc::new(vec![Name::from("*")]),
+            port,
+            routing: Routing::Unknown(self.catalog.unknown.clone()),
+            client: self.client,
+            targets: Arc::default(),
+            source: None,
+            tls_redirect: false,
+        }
+    }
+}
+
+fn detected_without_address(entry: &Entry, protocol: Protocol) -> bool {
+    protocol == Protocol::Auto && entry.resolved.addresses.iter().all(|address| address.contains('/'))
+}
+
+/// Whether a service is in the shared table of a port.
+fn on_port(entry: &Entry, port: u16) -> bool {
+    let Some(found) = entry.resolved.ports.iter().find(|found| found.number == port) else { return false };
+    found.protocol.is_http() || detected_without_address(entry, found.protocol)
+}
+
+/// The absolute form of a name, with the dot at its end; wildcards have none.
+fn absolute(host: &Hostname) -> Option<Name> {
+    let named = !host.is_wildcard() && host.as_str().parse::<std::net::IpAddr>().is_err();
+    named.then(|| Name::from(format!("{host}.")))
+}
+
+/// What clients in `namespace` may call a service: its name in full and absolute, the shorter forms that their DNS search path completes,
+/// its aliases and its addresses (`istio: pilot/pkg/networking/core/httproute.go generateVirtualHostDomains`).
+fn domains(entry: &Entry, namespace: &Name) -> Vec<Name> {
+    let mut all = names_of(&entry.host, &entry.resolved.service.namespace, namespace, entry.resolved.kubernetes);
+    for alias in entry.aliases.iter() {
+        let mut parts = alias.as_str().split('.');
+        let of = parts.nth(1).map(Name::from).unwrap_or_default();
+        all.extend(names_of(alias, &of, namespace, alias.as_str().contains(".svc.")));
+    }
+    if entry.resolved.headless {
+        let pods: Vec<Name> = all.iter().map(|name| Name::from(format!("*.{name}"))).collect();
+        all.extend(pods);
+    }
+    all.extend(entry.resolved.addresses.iter().filter(|address| !address.contains('/')).cloned());
+    all
+}
+
+fn names_of(host: &Hostname, of: &Name, viewer: &Name, kubernetes: bool) -> Vec<Name> {
+    let mut all = vec![host.name().clone()];
+    all.extend(absolute(host));
+    if kubernetes {
+        let name = host.as_str().split('.').next().unwrap_or_default();
+        if of == viewer {
+            all.push(Name::from(name));
+        }
+        all.push(Name::from(format!("{name}.{of}")));
+        all.push(Name::from(format!("{name}.{of}.svc")));
+    }
+    all
+}
+
+/// The table of a service port for gRPC clients, who know no shared tables.
+fn grpc_table(entry: &Entry, port: u16) -> Name {
+    Name::from(ClusterName::outbound(port, None, &entry.host).to_string())
+}
+
+/// A gRPC client asks for the name and port that it was told to call.
+pub(super) fn grpc_listeners(scope: &Arc<Scope>, draft: &mut Draft, read: &mut Reader<'_>) {
+    each_grpc(scope, read, |_, entry, port| {
+        for name in domains(entry, &scope.namespace).iter().filter(|name| !name.starts_with('*')) {
+            let name = Name::from(format!("{name}:{port}"));
+            draft.add_listener(ListenerKey::Grpc { name, table: grpc_table(entry, port) });
+        }
+    });
+}
+
+pub(super) fn grpc_tables(scope: &Arc<Scope>, draft: &mut Draft, read: &mut Reader<'_>) {
+    each_grpc(scope, read, |build, entry, port| {
+        let Some(host) = build.service(entry, port, &mut BTreeSet::new()) else { return };
+        let mut host = (*host).clone();
+        let with_port = host.domains.iter().map(|name| Name::from(format!("{name}:{port}")));
+        host.domains = Arc::new(with_port.collect());
+        let name = grpc_table(entry, port);
+        let key =
+            TableKey { name: name.clone(), hosts: Arc::new(vec![Arc::new(host)]), vhds: false, ports_matter: true };
+        draft.add(name, ResourceKey::Table(Arc::new(key)));
+    });
+}
+
+fn each_grpc(scope: &Arc<Scope>, read: &mut Reader<'_>, mut each: impl FnMut(&Build<'_>, &Entry, u16)) {
+    let Some(catalog) = read.row::<Catalogs>(scope) else { return };
+    for egress in &catalog.egress {
+        let build = Build { scope, catalog: &catalog, egress, client: For::Grpc };
+        for entry in entries(&catalog, egress) {
+            for port in entry.resolved.ports.iter().filter(|port| port.protocol != Protocol::Udp) {
+                each(&build, entry, port.number);
+            }
+        }
+    }
+}

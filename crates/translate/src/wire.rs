@@ -1,0 +1,88 @@
+//! Small makers of wire values that many resources need.
+
+use std::collections::BTreeMap;
+
+use model::Id;
+use model::scalars::Duration;
+use prost_types::value::Kind;
+use prost_types::{Struct, Value};
+use proto::envoy::config::core::v3::{
+    Address, AggregatedConfigSource, ApiVersion, ConfigSource, Metadata, SocketAddress, address, config_source,
+    socket_address,
+};
+
+/// A duration.
+pub(crate) fn duration(duration: Duration) -> prost_types::Duration {
+    let std = duration.std();
+    #[expect(clippy::cast_possible_wrap, reason = "seconds of a parsed duration are far below 2^63")]
+    prost_types::Duration { seconds: std.as_secs() as i64, nanos: std.subsec_nanos() as i32 }
+}
+
+/// Seconds.
+pub(crate) fn seconds(seconds: i64) -> prost_types::Duration {
+    prost_types::Duration { seconds, nanos: 0 }
+}
+
+/// This stream.
+pub(crate) fn ads() -> ConfigSource {
+    ConfigSource {
+        config_source_specifier: Some(config_source::ConfigSourceSpecifier::Ads(AggregatedConfigSource {})),
+        resource_api_version: ApiVersion::V3 as i32,
+        initial_fetch_timeout: Some(seconds(0)),
+        ..ConfigSource::default()
+    }
+}
+
+/// An address and port; a path after `unix://`.
+pub(crate) fn address(address: &str, port: u16) -> Address {
+    let address = match address.strip_prefix("unix://") {
+        Some(path) => {
+            let pipe = proto::envoy::config::core::v3::Pipe { path: path.to_owned(), mode: 0 };
+            address::Address::Pipe(pipe)
+        }
+        None => address::Address::SocketAddress(SocketAddress {
+            address: address.to_owned(),
+            port_specifier: Some(socket_address::PortSpecifier::PortValue(port.into())),
+            ..SocketAddress::default()
+        }),
+    };
+    Address { address: Some(address) }
+}
+
+/// A string value.
+pub(crate) fn string(text: &str) -> Value {
+    Value { kind: Some(Kind::StringValue(text.to_owned())) }
+}
+
+/// A struct.
+pub(crate) fn object<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Struct {
+    Struct { fields: fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<BTreeMap<_, _>>() }
+}
+
+/// A struct as a value.
+pub(crate) fn object_value<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+    Value { kind: Some(Kind::StructValue(object(fields))) }
+}
+
+/// A list.
+pub(crate) fn list(values: Vec<Value>) -> Value {
+    Value { kind: Some(Kind::ListValue(prost_types::ListValue { values })) }
+}
+
+/// Metadata under `istio`.
+pub(crate) fn istio_metadata<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Metadata {
+    Metadata { filter_metadata: [("istio".to_owned(), object(fields))].into(), ..Metadata::default() }
+}
+
+/// How istioctl finds the object behind a route or cluster.
+pub(crate) fn config_path(kind: &str, id: &Id) -> Value {
+    string(&format!("/apis/networking.istio.io/v1/namespaces/{}/{kind}/{}", id.namespace, id.name))
+}
+
+/// A percentage as parts of a million.
+pub(crate) fn fraction(percent: f64) -> proto::envoy::r#type::v3::FractionalPercent {
+    use proto::envoy::r#type::v3::fractional_percent::DenominatorType;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a checked percentage")]
+    let numerator = (percent * 10_000.0).round() as u32;
+    proto::envoy::r#type::v3::FractionalPercent { numerator, denominator: DenominatorType::Million as i32 }
+}
