@@ -1,1 +1,24 @@
-//! (skeleton)
+//! The aggregated discovery service, delta and state of the world, over opaque encoded resources. Knows neither mesh nor Envoy's
+//! messages: what a proxy may see is published as [`Publisher`] views by somebody else ([`Source`]).
+//!
+//! Way of a change: [`Publisher::commit`] swaps the [`Snapshot`] and wakes the streams of changed views → [`Session`] decides
+//! what to send (no I/O) → `frame` makes bytes → `stream` hands them to the connection as the other side takes them.
+
+mod chunks;
+mod decode;
+mod frame;
+mod node;
+mod server;
+mod session;
+mod stream;
+mod types;
+mod views;
+
+pub use decode::{Request, Variant, delta as decode_delta, sotw as decode_sotw};
+pub use frame::Response;
+pub use node::Node;
+pub use server::{Counted, Limits, Server};
+pub use session::{Nack, Ordering, Session, TypeStatus};
+pub use stream::{ConnectionId, ConnectionStatus, Refusal, Source};
+pub use types::ResourceType;
+pub use views::{Assignment, Publisher, Revision, Snapshot, ViewId};

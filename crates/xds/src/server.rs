@@ -1,0 +1,261 @@
+//! The server: HTTP/2 connections, the two methods of the service, and an answer body that hands out shared bytes as the other
+//! side takes them. Stock gRPC servers keep one copy of the answer for each stream for ever.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering as Atomic};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::Status;
+
+use crate::chunks::Chunks;
+use crate::decode::Variant;
+use crate::session::{Ordering, TypeStatus};
+use crate::stream::{self, ConnectionId, ConnectionStatus, Source};
+use crate::types::ResourceType;
+use crate::views::Publisher;
+
+/// Limits of what a stranger can send.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of one request.
+    pub request_bytes: usize,
+    /// Streams of one connection.
+    pub streams: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { request_bytes: 4 * 1024 * 1024, streams: 1024 }
+    }
+}
+
+/// Counts by type since the start.
+#[derive(Default)]
+pub(crate) struct Counters([[AtomicU64; 4]; ResourceType::ALL.len()]);
+
+impl Counters {
+    pub(crate) fn push(&self, kind: ResourceType, resources: usize, bytes: usize) {
+        let [pushes, sent, size, _] = &self.0[kind.index()];
+        pushes.fetch_add(1, Atomic::Relaxed);
+        sent.fetch_add(resources as u64, Atomic::Relaxed);
+        size.fetch_add(bytes as u64, Atomic::Relaxed);
+    }
+
+    pub(crate) fn rejects(&self, kind: ResourceType) {
+        self.0[kind.index()][3].fetch_add(1, Atomic::Relaxed);
+    }
+}
+
+/// What was sent of one type since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The type.
+    pub kind: ResourceType,
+    /// Responses.
+    pub pushes: u64,
+    /// Resources in them.
+    pub resources: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Refusals.
+    pub rejects: u64,
+}
+
+/// What all streams share.
+pub(crate) struct Shared {
+    pub(crate) publisher: Publisher,
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) ordering: Ordering,
+    pub(crate) limits: Limits,
+    pub(crate) chunks: Chunks,
+    pub(crate) counters: Counters,
+    connections: Mutex<BTreeMap<ConnectionId, (String, Vec<TypeStatus>)>>,
+}
+
+impl Shared {
+    pub(crate) fn remember(&self, connection: ConnectionId, node: String) {
+        self.connections.lock().expect("no holder of this lock panics").insert(connection, (node, Vec::new()));
+    }
+
+    pub(crate) fn update(&self, connection: ConnectionId, types: Vec<TypeStatus>) {
+        let mut connections = self.connections.lock().expect("no holder of this lock panics");
+        if let Some((_, known)) = connections.get_mut(&connection) {
+            *known = types;
+        }
+    }
+
+    pub(crate) fn forget(&self, connection: ConnectionId) {
+        self.connections.lock().expect("no holder of this lock panics").remove(&connection);
+    }
+}
+
+/// The aggregated discovery service.
+#[derive(Clone)]
+pub struct Server {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+impl Server {
+    /// A server for what `publisher` publishes.
+    #[must_use]
+    pub fn new(publisher: Publisher, source: Arc<dyn Source>, ordering: Ordering, limits: Limits) -> Self {
+        let shared = Shared {
+            publisher,
+            source,
+            ordering,
+            limits,
+            chunks: Chunks::default(),
+            counters: Counters::default(),
+            connections: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared), tasks: TaskTracker::new(), stop: CancellationToken::new() }
+    }
+
+    /// What each connection was sent and took.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionStatus> {
+        let connections = self.shared.connections.lock().expect("no holder of this lock panics");
+        let all = connections.iter().map(|(connection, (node, types))| ConnectionStatus {
+            connection: *connection,
+            node: node.clone(),
+            types: types.clone(),
+        });
+        all.collect()
+    }
+
+    /// Counts by type.
+    #[must_use]
+    pub fn counted(&self) -> Vec<Counted> {
+        let all = ResourceType::ALL.into_iter().map(|kind| {
+            let [pushes, resources, bytes, rejects] = &self.shared.counters.0[kind.index()];
+            let get = |counter: &AtomicU64| counter.load(Atomic::Relaxed);
+            Counted { kind, pushes: get(pushes), resources: get(resources), bytes: get(bytes), rejects: get(rejects) }
+        });
+        all.collect()
+    }
+
+    /// Accepts connections until `stop`; then no more are accepted, streams are told, and those that do not end within `grace` are cut.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken, grace: Duration) {
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((socket, _)) => {
+                    // Without it, small frames wait 40 ms for an acknowledgement.
+                    let _ = socket.set_nodelay(true);
+                    let server = self.clone();
+                    self.tasks.spawn(async move { server.connection(socket).await });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "accepting an xDS connection; is the limit of open files reached?");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+        drop(listener);
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some xDS connections did not end in time and are cut");
+        }
+    }
+
+    async fn connection(&self, socket: tokio::net::TcpStream) {
+        let service = hyper::service::service_fn(|request| {
+            let answer = self.answer(request);
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(self.shared.limits.streams)
+            .keep_alive_interval(Some(Duration::from_secs(30)))
+            .keep_alive_timeout(Duration::from_secs(20))
+            .initial_stream_window_size(64 * 1024)
+            .initial_connection_window_size(256 * 1024);
+        let connection = builder.serve_connection(TokioIo::new(socket), service);
+        tokio::pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "an xDS connection ended");
+                }
+                return;
+            }
+            () = self.stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
+    }
+
+    fn answer(&self, request: Request<Incoming>) -> Answer {
+        const SERVICE: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
+        let variant = match request.uri().path().strip_prefix(SERVICE) {
+            Some("DeltaAggregatedResources") => Variant::Delta,
+            Some("StreamAggregatedResources") => Variant::Sotw,
+            _ => {
+                return Status::unimplemented("no such method")
+                    .into_http::<Empty<Bytes>>()
+                    .map(|body| body.boxed_unsync());
+            }
+        };
+        let (out, frames) = mpsc::channel(1);
+        let stream = stream::serve(self.shared.clone(), variant, request.into_body(), out, self.stop.clone());
+        self.tasks.spawn(stream);
+        let mut response = Response::new(AnswerBody { frames, ended: false }.boxed_unsync());
+        response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        response
+    }
+}
+
+/// Hands out frames as they are asked for; backpressure is the channel's.
+struct AnswerBody {
+    frames: mpsc::Receiver<Result<Bytes, Status>>,
+    ended: bool,
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let status = match self.frames.poll_recv(context) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Some(Ok(bytes))) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Poll::Ready(Some(Err(status))) => status,
+            Poll::Ready(None) => Status::ok(""),
+        };
+        self.ended = true;
+        let mut trailers = HeaderMap::new();
+        if status.add_header(&mut trailers).is_err() {
+            trailers.insert("grpc-status", HeaderValue::from_static("13"));
+        }
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+}

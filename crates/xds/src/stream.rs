@@ -1,0 +1,231 @@
+//! One stream: moves requests into the session and responses out of it. Decides nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering as Atomic};
+use std::time::Instant;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use crate::decode::{self, Variant};
+use crate::node::Node;
+use crate::server::Shared;
+use crate::session::{Nack, Session, TypeStatus};
+use crate::types::ResourceType;
+pub use crate::views::ConnectionId;
+
+/// Why a connection is not served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// What it says of itself makes no sense.
+    Invalid(String),
+    /// It may not.
+    Denied(String),
+    /// Not now.
+    Unavailable(String),
+}
+
+/// Who knows what a proxy may see: adds it to the mesh, and publishes its assignment.
+pub trait Source: Send + Sync + 'static {
+    /// A proxy said who it is.
+    ///
+    /// # Errors
+    /// When it is not to be served.
+    fn connect(&self, node: Node, variant: Variant) -> Result<ConnectionId, Refusal>;
+    /// It is gone.
+    fn disconnect(&self, connection: ConnectionId);
+    /// It refused a response.
+    fn refused(&self, connection: ConnectionId, nack: &Nack);
+}
+
+/// What is known of a stream, for those who watch.
+#[derive(Clone, Debug)]
+pub struct ConnectionStatus {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Its node id.
+    pub node: String,
+    /// By type.
+    pub types: Vec<TypeStatus>,
+}
+
+/// Cuts gRPC messages out of a body.
+struct Messages {
+    body: Incoming,
+    buffer: BytesMut,
+    limit: usize,
+}
+
+impl Messages {
+    /// The next message; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        loop {
+            if self.buffer.len() >= 5 {
+                let length =
+                    u32::from_be_bytes([self.buffer[1], self.buffer[2], self.buffer[3], self.buffer[4]]) as usize;
+                if self.buffer[0] != 0 {
+                    return Err(Status::unimplemented("compressed requests are not supported"));
+                }
+                if length > self.limit {
+                    return Err(Status::resource_exhausted(format!("a request of {length} bytes is too large")));
+                }
+                if self.buffer.len() >= 5 + length {
+                    self.buffer.advance(5);
+                    return Ok(Some(self.buffer.split_to(length).freeze()));
+                }
+            }
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(Status::cancelled(format!("the connection broke: {error}"))),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.buffer.extend_from_slice(&data);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What goes to the body of the answer.
+pub(crate) type Out = mpsc::Sender<Result<Bytes, Status>>;
+
+/// Serves one stream until either side ends it.
+pub(crate) async fn serve(shared: Arc<Shared>, variant: Variant, body: Incoming, out: Out, stop: CancellationToken) {
+    let messages = Messages { body, buffer: BytesMut::new(), limit: shared.limits.request_bytes };
+    if let Err(status) = run(&shared, variant, messages, &out, &stop).await {
+        // The other side may be gone; then nobody needs the status.
+        let _ = out.send(Err(status)).await;
+    }
+}
+
+/// The registration of a stream, taken back when it ends.
+struct Registered<'a> {
+    shared: &'a Shared,
+    connection: ConnectionId,
+    floor: Arc<AtomicU64>,
+    notify: Arc<tokio::sync::Notify>,
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        self.shared.publisher.unregister(self.connection);
+        self.shared.forget(self.connection);
+        self.shared.source.disconnect(self.connection);
+    }
+}
+
+async fn run(
+    shared: &Arc<Shared>,
+    variant: Variant,
+    mut messages: Messages,
+    out: &Out,
+    stop: &CancellationToken,
+) -> Result<(), Status> {
+    let Some(first) = messages.next().await? else { return Ok(()) };
+    let registered = register(shared, variant, &first)?;
+    let mut session = Session::new(variant, shared.ordering, Instant::now());
+    take(shared, &registered, &mut session, variant, &first)?;
+    let mut queue: std::collections::VecDeque<(Bytes, Option<ResourceType>)> = std::collections::VecDeque::new();
+    loop {
+        fill(shared, &registered, &mut session, &mut queue);
+        let deadline = session.deadline(Instant::now()).map(tokio::time::Instant::from_std);
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(Status::unavailable("the control plane is shutting down")),
+            permit = out.reserve(), if !queue.is_empty() => {
+                let Ok(permit) = permit else { return Ok(()) };
+                if let Some((bytes, last_of)) = queue.pop_front() {
+                    permit.send(Ok(bytes));
+                    last_of.into_iter().for_each(|kind| session.on_drained(kind));
+                }
+            }
+            message = messages.next() => {
+                let Some(message) = message? else { return Ok(()) };
+                take(shared, &registered, &mut session, variant, &message)?;
+            }
+            () = registered.notify.notified() => {}
+            () = until(deadline), if deadline.is_some() => {}
+        }
+    }
+}
+
+async fn until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn register<'a>(shared: &'a Arc<Shared>, variant: Variant, first: &Bytes) -> Result<Registered<'a>, Status> {
+    let request = read(variant, first)?;
+    let missing = || Status::invalid_argument("missing node information");
+    let node = Node::decode(request.node.ok_or_else(missing)?).map_err(|_| missing())?;
+    if node.id.is_empty() {
+        return Err(missing());
+    }
+    let id = node.id.clone();
+    let connection = shared.source.connect(node, variant).map_err(|refusal| match refusal {
+        Refusal::Invalid(why) => Status::invalid_argument(why),
+        Refusal::Denied(why) => Status::permission_denied(why),
+        Refusal::Unavailable(why) => Status::unavailable(why),
+    })?;
+    let floor = Arc::new(AtomicU64::new(0));
+    let notify = shared.publisher.register(connection, floor.clone());
+    shared.remember(connection, id);
+    Ok(Registered { shared, connection, floor, notify })
+}
+
+fn read(variant: Variant, message: &Bytes) -> Result<decode::Request<'_>, Status> {
+    let read = match variant {
+        Variant::Delta => decode::delta(message),
+        Variant::Sotw => decode::sotw(message),
+    };
+    read.map_err(|error| Status::invalid_argument(error.to_string()))
+}
+
+fn take(
+    shared: &Shared,
+    registered: &Registered<'_>,
+    session: &mut Session,
+    variant: Variant,
+    message: &Bytes,
+) -> Result<(), Status> {
+    let request = read(variant, message)?;
+    // Types that nobody serves are not answered: agents send some that only other control planes know.
+    let Some(kind) = ResourceType::of(request.type_url) else { return Ok(()) };
+    if let Some(nack) = session.on_request(kind, &request, Instant::now()) {
+        shared.counters.rejects(kind);
+        shared.source.refused(registered.connection, &nack);
+    }
+    shared.update(registered.connection, session.status());
+    Ok(())
+}
+
+/// Queues all responses that may go now.
+fn fill(
+    shared: &Shared,
+    registered: &Registered<'_>,
+    session: &mut Session,
+    queue: &mut std::collections::VecDeque<(Bytes, Option<ResourceType>)>,
+) {
+    let snapshot = shared.publisher.snapshot();
+    let Some(assignment) = snapshot.assignment(registered.connection) else { return };
+    let mut sent = false;
+    while let Some(response) = session.poll(&snapshot, assignment, Instant::now()) {
+        shared.counters.push(response.kind, response.resources.len(), response.size());
+        let mut frames = response.frames(&shared.chunks);
+        let last = frames.pop();
+        queue.extend(frames.into_iter().map(|bytes| (bytes, None)));
+        queue.extend(last.map(|bytes| (bytes, Some(response.kind))));
+        sent = true;
+    }
+    registered.floor.store(session.floor(), Atomic::Relaxed);
+    if sent || session.floor() == snapshot.revision() {
+        shared.update(registered.connection, session.status());
+    }
+}
