@@ -1,1 +1,15 @@
-//! (skeleton)
+//! The control plane put together. Nothing here decides anything about a mesh: [`App`] binds, [`control`] owns the mesh on a thread of
+//! its own, [`publish`] hands what changed to the xDS server, [`discovery`] takes proxies in, [`debug`] shows what is there.
+
+pub mod app;
+pub mod control;
+pub mod debug;
+pub mod discovery;
+mod metrics;
+pub mod node;
+pub mod publish;
+pub mod settings;
+mod tasks;
+
+pub use app::App;
+pub use settings::Settings;

@@ -1,2 +1,40 @@
-//! `meltemid` (skeleton).
-fn main() {}
+//! `meltemid`: settings, logging, signals.
+
+use anyhow::Context;
+use clap::Parser;
+use meltemid::{App, Settings};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let settings = Settings::parse();
+    let filter =
+        tracing_subscriber::EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing::info!(?settings, "meltemid {}", env!("CARGO_PKG_VERSION"));
+    let app = App::bind(settings).await?;
+    tracing::info!(xds = %app.xds_address()?, http = %app.http_address()?, "listening");
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let told = stop.clone();
+    let signals = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        tracing::info!("shutting down");
+        told.cancel();
+    };
+    let running = app.run(stop);
+    tokio::pin!(running);
+    tokio::select! {
+        () = running.as_mut() => anyhow::bail!("a task ended without which nothing works"),
+        () = signals => {}
+    }
+    running.await;
+    Ok(())
+}

@@ -21,4 +21,4 @@ pub use server::{Counted, Limits, Server};
 pub use session::{Nack, Ordering, Session, TypeStatus};
 pub use stream::{ConnectionId, ConnectionStatus, Refusal, Source};
 pub use types::ResourceType;
-pub use views::{Assignment, Publisher, Revision, Snapshot, ViewId};
+pub use views::{Assignment, Commit, Publisher, Revision, Snapshot, ViewId};

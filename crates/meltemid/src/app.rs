@@ -1,0 +1,89 @@
+//! The process: bind first, so that addresses are known and ports can be 0; then run until told to stop.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use model::Mesh;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use xds::{Limits, Ordering, Publisher, Server};
+
+use crate::control::{Command, Control};
+use crate::debug::{self, Pages};
+use crate::discovery::Discovery;
+use crate::settings::Settings;
+use crate::tasks::{OnExit, Tasks};
+
+/// A control plane with its sockets bound.
+pub struct App {
+    settings: Settings,
+    xds: TcpListener,
+    http: TcpListener,
+    server: Server,
+    control: Control,
+}
+
+impl App {
+    /// Binds the sockets and starts the control thread.
+    ///
+    /// # Errors
+    /// When an address is taken or no thread can be started.
+    pub async fn bind(settings: Settings) -> anyhow::Result<Self> {
+        let bind = async |name: &str, address: SocketAddr| {
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("binding the {name} address {address}; is it taken?"))
+        };
+        let xds = bind("xDS", settings.xds_address).await?;
+        let http = bind("HTTP", settings.http_address).await?;
+        let publisher = Publisher::new();
+        let mesh = Mesh::new(translate::schema(), settings.base());
+        let debounce = Duration::from_millis(settings.debounce_ms);
+        let control = Control::start(mesh, publisher.clone(), debounce).context("starting the control thread")?;
+        let source = Discovery::new(control.clone(), settings.whole_route_tables);
+        let ordering = if settings.unordered { Ordering::Off } else { Ordering::MakeBeforeBreak };
+        let server = Server::new(publisher, std::sync::Arc::new(source), ordering, Limits::default());
+        Ok(Self { settings, xds, http, server, control })
+    }
+
+    /// The address of xDS.
+    ///
+    /// # Errors
+    /// When the system does not tell it.
+    pub fn xds_address(&self) -> std::io::Result<SocketAddr> {
+        self.xds.local_addr()
+    }
+
+    /// The address of the pages.
+    ///
+    /// # Errors
+    /// When the system does not tell it.
+    pub fn http_address(&self) -> std::io::Result<SocketAddr> {
+        self.http.local_addr()
+    }
+
+    /// Runs until `stop`, or until a task ends without which the process is of no use.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut tasks = Tasks::new(stop.clone());
+        let (control, paths) = (self.control.clone(), self.settings.config.clone());
+        let watched = stop.clone();
+        tasks.spawn("files", OnExit::StopProcess, async move {
+            let sink = move |changes| control.send(Command::Files(changes));
+            files::watch(paths, sink, watched).await.context("watching the configuration")
+        });
+        let pages = Pages { control: self.control, server: self.server.clone() };
+        let (http, pages_stop) = (self.http, stop.clone());
+        tasks.spawn("pages", OnExit::LogOnly, async move {
+            let serving = axum::serve(http, debug::router(pages));
+            Ok(serving.with_graceful_shutdown(async move { pages_stop.cancelled().await }).await?)
+        });
+        let (server, xds, grace) = (self.server, self.xds, self.settings.grace());
+        let xds_stop = stop.clone();
+        tasks.spawn("xds", OnExit::StopProcess, async move {
+            server.serve(xds, xds_stop, grace).await;
+            Ok(())
+        });
+        tasks.join().await;
+    }
+}

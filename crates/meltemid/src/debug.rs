@@ -1,0 +1,173 @@
+//! Readiness, metrics and debug pages.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use model::{Id, Objects};
+use serde_json::{Value, json};
+use translate::proxies::Configs;
+use translate::resources::Resources;
+use translate::views::Views;
+use xds::Server;
+
+use crate::control::{Control, View};
+use crate::metrics;
+
+/// What the pages show.
+#[derive(Clone)]
+pub struct Pages {
+    /// The mesh.
+    pub control: Control,
+    /// The streams.
+    pub server: Server,
+}
+
+type Args = Query<BTreeMap<String, String>>;
+
+/// All pages.
+pub fn router(pages: Pages) -> Router {
+    Router::new()
+        .route("/ready", get(ready))
+        .route("/metrics", get(prometheus))
+        .route("/version", get(|| async { concat!(env!("CARGO_PKG_VERSION"), "\n") }))
+        .route("/debug/syncz", get(syncz))
+        .route("/debug/config_dump", get(config_dump))
+        .route("/debug/why", get(why))
+        .route("/debug/ledger", get(ledger))
+        .with_state(pages)
+}
+
+async fn ready(State(pages): State<Pages>) -> Response {
+    match pages.control.view() {
+        Some(_) => (StatusCode::OK, "ready\n").into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "the configuration was not read yet\n").into_response(),
+    }
+}
+
+async fn prometheus(State(pages): State<Pages>) -> Response {
+    match metrics::text(&pages.control, &pages.server) {
+        Ok(text) => text.into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
+    }
+}
+
+/// What each proxy was sent and took, by type.
+async fn syncz(State(pages): State<Pages>) -> Json<Value> {
+    let proxies = pages.server.connections().into_iter().map(|connection| {
+        let types: serde_json::Map<String, Value> = connection
+            .types
+            .iter()
+            .map(|status| {
+                let rejected: Vec<&str> = status.rejected.iter().map(|name| name.as_str()).collect();
+                let shown = json!({
+                    "sent": status.sent, "acked": status.acked, "nonce": status.nonce,
+                    "rejected": rejected, "lastError": status.refusal,
+                });
+                (status.kind.short().to_owned(), shown)
+            })
+            .collect();
+        let name = connection.node.split('~').nth(2).unwrap_or_default();
+        json!({ "proxy": name, "node": connection.node, "connection": connection.connection, "types": types })
+    });
+    Json(proxies.collect())
+}
+
+/// The connection of a proxy, by `name.namespace`.
+fn connection(pages: &Pages, proxy: &str) -> Option<u64> {
+    let all = pages.server.connections();
+    all.iter().rev().find(|connection| connection.node.split('~').nth(2) == Some(proxy)).map(|found| found.connection)
+}
+
+fn missing(args: &BTreeMap<String, String>, pages: &Pages) -> Response {
+    let proxies: Vec<String> =
+        pages.server.connections().iter().filter_map(|c| Some(c.node.split('~').nth(2)?.to_owned())).collect();
+    let asked = args.get("proxyID").cloned().unwrap_or_default();
+    let text = format!("no proxy {asked:?}; add ?proxyID= with one of: {}\n", proxies.join(" "));
+    (StatusCode::NOT_FOUND, text).into_response()
+}
+
+/// What one proxy is to have, as JSON.
+async fn config_dump(State(pages): State<Pages>, Query(args): Args) -> Response {
+    let proxy = args.get("proxyID").and_then(|proxy| connection(&pages, proxy));
+    let (Some(proxy), Some(view)) = (proxy, pages.control.view()) else { return missing(&args, &pages) };
+    Json(dump(&view, proxy)).into_response()
+}
+
+/// All resources of a proxy by type and name.
+fn dump(view: &View, proxy: u64) -> Value {
+    let db = view.mesh.db();
+    let mut shown = serde_json::Map::new();
+    for (of, keys) in db.row::<Configs>(&proxy).iter().flat_map(|config| config.views.clone()) {
+        let views = keys.iter().filter_map(|key| db.row::<Views>(key));
+        let resources = views.flat_map(|view| view.entries.clone()).filter_map(|(name, key)| {
+            let encoded = db.row::<Resources>(&key)?;
+            Some((name.to_string(), proto::to_json(&encoded.any())))
+        });
+        shown.insert(format!("{of:?}").to_lowercase(), Value::Object(resources.collect()));
+    }
+    Value::Object(shown)
+}
+
+/// Which objects a resource of a proxy was made from, and where they stand.
+async fn why(State(pages): State<Pages>, Query(args): Args) -> Response {
+    let proxy = args.get("proxyID").and_then(|proxy| connection(&pages, proxy));
+    let (Some(proxy), Some(view)) = (proxy, pages.control.view()) else { return missing(&args, &pages) };
+    let wanted = args.get("resource").map_or("", String::as_str);
+    let db = view.mesh.db();
+    let config = db.row::<Configs>(&proxy);
+    let views = config.iter().flat_map(|config| config.views.iter()).flat_map(|(_, keys)| keys);
+    let mut entries = views.filter_map(|key| db.row::<Views>(key)).flat_map(|view| view.entries.clone());
+    let Some((name, key)) = entries.find(|(name, _)| *name == wanted) else {
+        return (StatusCode::NOT_FOUND, format!("the proxy has no resource {wanted:?}; add &resource=\n"))
+            .into_response();
+    };
+    let Some(row) = db.find::<Resources>(&key) else { return missing(&args, &pages) };
+    let origins = origins(&view, row);
+    let version = db.row::<Resources>(&key).map(|encoded| encoded.version().to_string());
+    Json(json!({ "resource": name.as_str(), "version": version, "from": origins })).into_response()
+}
+
+/// The objects behind a row. Objects that were looked for and are not there are shown as missing: making them would change the row.
+fn origins(view: &View, row: graph::RowId) -> Vec<Value> {
+    let mut found = Vec::new();
+    macro_rules! each {
+        ($($field:ident: $kind:ident),* $(,)?) => {
+            $(for id in view.mesh.db().sources::<Objects<api::$kind>>(row) {
+                found.push(origin(view, api::Kind::$kind, &id));
+            })*
+        };
+    }
+    api::for_each_kind!(each);
+    found
+}
+
+fn origin(view: &View, kind: api::Kind, id: &Id) -> Value {
+    let object = api::ObjectId { kind, namespace: id.namespace.clone(), name: id.name.clone() };
+    match view.mesh.origin(&object) {
+        Some(origin) => json!({
+            "object": object.to_string(), "file": origin.file.as_deref(), "line": origin.line, "generation": origin.generation,
+        }),
+        None => json!({ "object": object.to_string(), "missing": true }),
+    }
+}
+
+/// Everything that was left out, overridden, or has no effect.
+async fn ledger(State(pages): State<Pages>) -> Json<Value> {
+    let Some(view) = pages.control.view() else { return Json(json!([])) };
+    let faults = view.mesh.db().faults().map(|fault| {
+        json!({ "severity": "error", "code": "MLT0001", "object": fault.key, "path": fault.table, "message": fault.message })
+    });
+    let issues = view.issues.iter().map(|issue| {
+        let place = issue.place.as_ref().map(ToString::to_string);
+        let object = issue.object.as_ref().map(ToString::to_string);
+        json!({
+            "severity": issue.severity.to_string(), "code": issue.code, "object": object, "path": issue.path,
+            "place": place, "message": issue.message,
+        })
+    });
+    Json(issues.chain(faults).collect())
+}
