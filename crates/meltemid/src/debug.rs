@@ -61,17 +61,17 @@ async fn syncz(State(pages): State<Pages>) -> Json<Value> {
         let types: serde_json::Map<String, Value> = connection
             .types
             .iter()
-            .map(|status| {
+            .map(|(status, live)| {
                 let rejected: Vec<&str> = status.rejected.iter().map(|name| name.as_str()).collect();
                 let shown = json!({
-                    "sent": status.sent, "acked": status.acked, "nonce": status.nonce,
+                    "sent": status.sent, "acked": status.acked, "live": live, "nonce": status.nonce,
                     "rejected": rejected, "lastError": status.refusal,
                 });
                 (status.kind.short().to_owned(), shown)
             })
             .collect();
         let name = connection.node.split('~').nth(2).unwrap_or_default();
-        json!({ "proxy": name, "node": connection.node, "connection": connection.connection, "types": types })
+        json!({ "proxy": name, "node": connection.node, "connection": connection.connection, "revision": connection.revision, "types": types })
     });
     Json(proxies.collect())
 }

@@ -2,10 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use model::endpoints::Locality;
+use model::proxies::NodeFacts;
+use names::Name;
 use xds::{ConnectionId, Nack, Node, Refusal, Source, Variant};
 
 use crate::control::{Command, Control};
-use crate::node;
 
 /// Takes proxies into the mesh.
 pub struct Discovery {
@@ -24,7 +26,7 @@ impl Discovery {
 
 impl Source for Discovery {
     fn connect(&self, node: Node, variant: Variant) -> Result<ConnectionId, Refusal> {
-        let proxy = node::proxy(&node, variant, self.whole_tables).map_err(Refusal::Invalid)?;
+        let proxy = facts(&node, variant == Variant::Delta && !self.whole_tables).proxy().map_err(Refusal::Invalid)?;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         tracing::info!(node = node.id, client = node.user_agent, "proxy connected");
         self.control.send(Command::Connect(id, Box::new(proxy)));
@@ -38,5 +40,18 @@ impl Source for Discovery {
     fn refused(&self, connection: ConnectionId, nack: &Nack) {
         let names: Vec<&str> = nack.names.iter().map(|name| name.as_str()).collect();
         tracing::warn!(connection, kind = nack.kind.short(), ?names, "a proxy refused configuration: {}", nack.why);
+    }
+}
+
+/// What the mesh wants to know of a node message.
+fn facts(node: &Node, vhds: bool) -> NodeFacts {
+    let (region, zone, subzone) = &node.locality;
+    NodeFacts {
+        id: node.id.clone(),
+        texts: node.texts().map(|(key, text)| (key.to_owned(), text.to_owned())).collect(),
+        labels: node.map("LABELS").chain(node.map("STATIC_LABELS")).collect(),
+        locality: Locality { region: Name::from(region), zone: Name::from(zone), subzone: Name::from(subzone) },
+        istio_filters: node.lists_extensions.then_some(node.istio_filters),
+        vhds,
     }
 }

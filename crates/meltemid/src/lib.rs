@@ -6,7 +6,6 @@ pub mod control;
 pub mod debug;
 pub mod discovery;
 mod metrics;
-pub mod node;
 pub mod publish;
 pub mod settings;
 mod tasks;

@@ -15,6 +15,10 @@ use crate::services::{ServiceId, Services, Target};
 use crate::settings::settings;
 use crate::{Id, Objects, Row};
 
+mod node;
+
+pub use node::NodeFacts;
+
 /// One connection of a proxy.
 pub type ProxyId = u64;
 

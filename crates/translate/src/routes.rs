@@ -135,7 +135,7 @@ fn one(
     } else if let Some(direct) = &http.direct_response {
         Action::DirectResponse(answers::direct(direct))
     } else {
-        Action::Route(action::route(rule, http, each, destinations, read)?)
+        Action::Route(action::route(rule, http, destinations, read)?)
     };
     let decorator = match &action {
         Action::Route(_) => destinations.first().map(|cluster| operation(&cluster)),

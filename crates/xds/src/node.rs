@@ -48,13 +48,12 @@ impl Node {
         })
     }
 
-    /// A metadata value that is a string.
-    #[must_use]
-    pub fn text(&self, key: &str) -> Option<&str> {
-        match self.metadata.fields.get(key)?.kind.as_ref()? {
-            prost_types::value::Kind::StringValue(text) => Some(text),
+    /// The metadata values that are strings.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.metadata.fields.iter().filter_map(|(key, value)| match value.kind.as_ref()? {
+            prost_types::value::Kind::StringValue(text) => Some((key.as_str(), text.as_str())),
             _ => None,
-        }
+        })
     }
 
     /// A metadata value that is a map of strings.

@@ -130,14 +130,24 @@ impl Server {
         Self { shared: Arc::new(shared), tasks: TaskTracker::new(), stop: CancellationToken::new() }
     }
 
-    /// What each connection was sent and took.
+    /// What each connection was sent and took, and whether that is all there is. A stream is not woken by changes that it does not
+    /// see, so "all" is judged by what changed in its views since its last ack.
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionStatus> {
+        let snapshot = self.shared.publisher.snapshot();
         let connections = self.shared.connections.lock().expect("no holder of this lock panics");
-        let all = connections.iter().map(|(connection, (node, types))| ConnectionStatus {
-            connection: *connection,
-            node: node.clone(),
-            types: types.clone(),
+        let all = connections.iter().map(|(connection, (node, types))| {
+            let assignment = snapshot.assignment(*connection);
+            let live = |status: &TypeStatus| {
+                let views = assignment.map(|assignment| assignment.views(status.kind));
+                views.is_some_and(|views| snapshot.changed(&views, status.acked).next().is_none())
+            };
+            ConnectionStatus {
+                connection: *connection,
+                node: node.clone(),
+                revision: snapshot.revision(),
+                types: types.iter().map(|status| (status.clone(), live(status))).collect(),
+            }
         });
         all.collect()
     }

@@ -49,8 +49,10 @@ pub struct ConnectionStatus {
     pub connection: ConnectionId,
     /// Its node id.
     pub node: String,
-    /// By type.
-    pub types: Vec<TypeStatus>,
+    /// What is published now.
+    pub revision: crate::views::Revision,
+    /// By type, and whether the proxy has all of what is published.
+    pub types: Vec<(TypeStatus, bool)>,
 }
 
 /// Cuts gRPC messages out of a body.

@@ -1,9 +1,9 @@
 //! Forwarding: clusters and weights, rewrites, timeouts, mirrors.
 
 use graph::Reader;
-use model::networking::{Destination, HttpMatchRequest, HttpRoute, HttpRouteDestination};
+use model::networking::{Destination, HttpRoute, HttpRouteDestination};
 use model::rules::Rule;
-use model::scalars::{Match, Percent, StringMatch};
+use model::scalars::Percent;
 use model::settings::settings;
 use proto::envoy::config::core::v3::RuntimeFractionalPercent;
 use proto::envoy::config::route::v3::route_action::{
@@ -29,7 +29,6 @@ pub(super) fn no_limit() -> MaxStreamDuration {
 pub(super) fn route(
     rule: &Rule,
     http: &HttpRoute,
-    each: Option<&HttpMatchRequest>,
     destinations: &mut Destinations<'_>,
     read: &mut Reader<'_>,
 ) -> Option<RouteAction> {
@@ -44,7 +43,7 @@ pub(super) fn route(
         grpc_timeout_header_max: Some(http.timeout.map_or_else(|| seconds(0), duration)),
         ..MaxStreamDuration::default()
     });
-    rewrite(http, each, &mut action);
+    rewrite(http, &mut action);
     mirrors(rule, http, destinations, read, &mut action);
     Some(action)
 }
@@ -103,7 +102,7 @@ fn weight(cluster: String, route: &HttpRouteDestination) -> ClusterWeight {
     }
 }
 
-fn rewrite(http: &HttpRoute, each: Option<&HttpMatchRequest>, action: &mut RouteAction) {
+fn rewrite(http: &HttpRoute, action: &mut RouteAction) {
     let set_authority = headers::edits(http.headers.as_ref()).authority;
     let single = if http.route.len() == 1 { http.route[0].headers.as_ref() } else { None };
     let authority = set_authority.or_else(|| headers::edits(single).authority);
@@ -114,11 +113,8 @@ fn rewrite(http: &HttpRoute, each: Option<&HttpMatchRequest>, action: &mut Route
     if let Some(regex) = &rewrite.uri_regex_rewrite {
         action.regex_rewrite = Some(substitute(&regex.r#match, &regex.rewrite));
     } else if !rewrite.uri.is_empty() {
-        match each.and_then(|each| each.uri.as_ref()).and_then(StringMatch::kind) {
-            // There is no prefix to replace: what matched is the whole path.
-            Some(Match::Regex(_)) => action.regex_rewrite = Some(substitute(".*", &rewrite.uri.replace('\\', "\\\\"))),
-            _ => action.prefix_rewrite = rewrite.uri.to_string(),
-        }
+        // Envoy replaces what matched: the prefix of a prefix match, the whole path of any other.
+        action.prefix_rewrite = rewrite.uri.to_string();
     }
 }
 

@@ -1,0 +1,192 @@
+//! Where pods are: network namespaces with capture rules, or loopback.
+
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+
+/// Ports that are not captured inbound: the proxy's own.
+const NOT_CAPTURED: &str = "{ 15000, 15008, 15020, 15021, 15090 }";
+
+/// A place where processes run.
+#[derive(Clone, Debug)]
+pub struct Place(Option<Arc<Netns>>);
+
+#[derive(Debug)]
+struct Netns {
+    name: String,
+}
+
+impl Drop for Netns {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.name]).stderr(Stdio::null()).status();
+    }
+}
+
+impl Place {
+    /// The namespace that this process is in.
+    #[must_use]
+    pub fn here() -> Self {
+        Self(None)
+    }
+
+    /// A command that will run in this place, as another user if given.
+    #[must_use]
+    pub fn command(&self, program: &Path, user: Option<&str>) -> Command {
+        let Some(netns) = &self.0 else { return Command::new(program) };
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &netns.name]);
+        if let Some(user) = user {
+            command.args(["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--"]);
+        }
+        command.arg(program);
+        command
+    }
+
+    /// Runs a question to the network in this place, on a thread of its own that enters it.
+    ///
+    /// # Errors
+    /// What the question gives, or that the place cannot be entered.
+    pub fn inside<T: Send + 'static>(
+        &self,
+        question: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let Some(netns) = self.0.clone() else { return question() };
+        let thread = std::thread::spawn(move || {
+            let path = format!("/run/netns/{}", netns.name);
+            let file = File::open(&path).with_context(|| format!("opening {path}"))?;
+            nix::sched::setns(&file, nix::sched::CloneFlags::CLONE_NEWNET)
+                .with_context(|| format!("entering {path}"))?;
+            question()
+        });
+        thread.join().map_err(|_| anyhow::anyhow!("the question panicked"))?
+    }
+}
+
+/// A network of pods around one node namespace; everything goes when it is dropped.
+pub struct Network {
+    prefix: String,
+    node: Place,
+    bridge: Ipv4Addr,
+}
+
+/// What is missing for namespaces; `None` when they can be made.
+#[must_use]
+pub fn obstacle() -> Option<String> {
+    if !nix::unistd::geteuid().is_root() {
+        return Some("namespaces need root".to_owned());
+    }
+    for tool in ["ip", "nft", "setpriv"] {
+        let found = Command::new("sh").args(["-c", &format!("command -v {tool}")]).stdout(Stdio::null()).status();
+        if !found.is_ok_and(|status| status.success()) {
+            return Some(format!("{tool} is missing; apt-get install -y iproute2 nftables util-linux"));
+        }
+    }
+    let probe = format!("mp{}", std::process::id());
+    let made = Command::new("ip").args(["netns", "add", &probe]).stderr(Stdio::null()).status();
+    let _ = Command::new("ip").args(["netns", "del", &probe]).stderr(Stdio::null()).status();
+    (!made.is_ok_and(|status| status.success())).then(|| "network namespaces cannot be made here".to_owned())
+}
+
+fn run(program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    let ran = Command::new(program).args(arguments).output().with_context(|| format!("running {program}"))?;
+    if !ran.status.success() {
+        bail!("{program} {}: {}", arguments.join(" "), String::from_utf8_lossy(&ran.stderr).trim());
+    }
+    Ok(())
+}
+
+impl Network {
+    /// Makes the node's namespace with a bridge in it. The namespace that this process is in gets no link and no rule.
+    ///
+    /// # Errors
+    /// When namespaces cannot be made.
+    pub fn new(bridge: Ipv4Addr) -> anyhow::Result<Self> {
+        remove_stale();
+        let prefix = format!("meltemi-{}", std::process::id());
+        let name = format!("{prefix}-node");
+        run("ip", &["netns", "add", &name])?;
+        let node = Place(Some(Arc::new(Netns { name: name.clone() })));
+        run("ip", &["-n", &name, "link", "set", "lo", "up"])?;
+        run("ip", &["-n", &name, "link", "add", "br0", "type", "bridge"])?;
+        run("ip", &["-n", &name, "addr", "add", &format!("{bridge}/16"), "dev", "br0"])?;
+        run("ip", &["-n", &name, "link", "set", "br0", "up"])?;
+        Ok(Self { prefix, node, bridge })
+    }
+
+    /// The node: where the control plane and clients from outside run.
+    #[must_use]
+    pub fn node(&self) -> &Place {
+        &self.node
+    }
+
+    /// Adds a pod with an address, and — for one with a sidecar — capture rules.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn pod(&self, name: &str, address: Ipv4Addr, captured: bool) -> anyhow::Result<Place> {
+        let netns = format!("{}-{name}", self.prefix);
+        run("ip", &["netns", "add", &netns])?;
+        let place = Place(Some(Arc::new(Netns { name: netns.clone() })));
+        let Some(node) = self.node.0.as_ref().map(|node| node.name.clone()) else { bail!("no node") };
+        // Interface names have at most 15 characters.
+        let [.., third, last] = address.octets();
+        let port = format!("p{third}-{last}");
+        run("ip", &["-n", &node, "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &netns])?;
+        run("ip", &["-n", &node, "link", "set", &port, "master", "br0", "up"])?;
+        run("ip", &["-n", &netns, "link", "set", "lo", "up"])?;
+        run("ip", &["-n", &netns, "addr", "add", &format!("{address}/16"), "dev", "eth0"])?;
+        run("ip", &["-n", &netns, "link", "set", "eth0", "up"])?;
+        run("ip", &["-n", &netns, "route", "add", "default", "via", &self.bridge.to_string()])?;
+        if captured {
+            capture(&netns)?;
+        }
+        Ok(place)
+    }
+}
+
+/// What the sidecar's init container does: everything out of the workload goes to 15001 and everything in to 15006, but for the
+/// proxy's own traffic.
+fn capture(netns: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    let user = crate::envoy::PROXY_USER;
+    let rules = format!(
+        "table ip meltemi {{
+           chain out {{
+             type nat hook output priority -100;
+             oif lo ip daddr 127.0.0.0/8 return
+             meta skuid {user} return
+             meta skgid {user} return
+             meta l4proto tcp redirect to :15001
+           }}
+           chain in {{
+             type nat hook prerouting priority -100;
+             tcp dport {NOT_CAPTURED} return
+             meta l4proto tcp redirect to :15006
+           }}
+         }}\n"
+    );
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", netns, "nft", "-f", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().context("running nft")?;
+    child.stdin.take().context("nft has no input")?.write_all(rules.as_bytes())?;
+    let ran = child.wait_with_output()?;
+    if !ran.status.success() {
+        bail!("nft: {}", String::from_utf8_lossy(&ran.stderr).trim());
+    }
+    Ok(())
+}
+
+/// Namespaces of earlier runs that were killed.
+fn remove_stale() {
+    for entry in std::fs::read_dir("/run/netns").into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.strip_prefix("meltemi-").and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        if owner.is_some_and(|process| !PathBuf::from(format!("/proc/{process}")).exists()) {
+            let _ = Command::new("ip").args(["netns", "del", &name]).stderr(Stdio::null()).status();
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `meltemi demo`: a control plane on a directory of YAML, real Envoys around a small application, and a canary.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bed::app::App;
+use clap::{Args, ValueEnum};
+
+use crate::demo;
+
+/// Shows a mesh at work: an ingress gateway and four sidecars around a small application, and a canary that is moved by edits.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  meltemi demo --once\n  meltemi demo --mode loopback")]
+pub(crate) struct Demo {
+    /// Where workloads run: each in a network namespace of its own with capture rules, or all on loopback without sidecars.
+    #[arg(long, default_value = "auto")]
+    mode: Mode,
+    /// Go through all steps once and end with exit code 0 or 1.
+    #[arg(long)]
+    once: bool,
+    /// The control plane's program; the one beside this program without.
+    #[arg(long, value_name = "FILE")]
+    meltemid: Option<PathBuf>,
+    /// Envoy's program; the one that `make setup` fetched without.
+    #[arg(long, value_name = "FILE")]
+    envoy: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Namespaces where they can be made, else loopback.
+    Auto,
+    /// Namespaces.
+    Netns,
+    /// Loopback.
+    Loopback,
+}
+
+impl Demo {
+    pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
+        let beside = || Ok::<_, std::io::Error>(std::env::current_exe()?.with_file_name("meltemid"));
+        let programs = demo::Programs {
+            meltemi: std::env::current_exe()?,
+            meltemid: self.meltemid.clone().map_or_else(beside, Ok)?,
+            envoy: bed::envoy::binary(self.envoy.as_deref())?,
+        };
+        let namespaces = match (self.mode, bed::net::obstacle()) {
+            (Mode::Loopback, _) => false,
+            (Mode::Netns, Some(why)) => anyhow::bail!("--mode netns: {why}"),
+            (Mode::Netns | Mode::Auto, None) => true,
+            (Mode::Auto, Some(why)) => {
+                eprintln!(
+                    "{why}; everything runs on loopback. That leaves out the sidecars: there is nothing to capture traffic with."
+                );
+                false
+            }
+        };
+        match demo::run(&programs, namespaces, self.once) {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error) => {
+                eprintln!("the demo failed: {error:#}");
+                Ok(ExitCode::from(1))
+            }
+        }
+    }
+}
+
+/// The application of the demo.
+#[derive(Args)]
+pub(crate) struct DemoApp {
+    /// Its name.
+    #[arg(long)]
+    name: String,
+    /// Its version.
+    #[arg(long)]
+    version: String,
+    /// Where it listens.
+    #[arg(long)]
+    listen: SocketAddr,
+    /// `host=address` of each upstream that it calls for each request.
+    #[arg(long)]
+    call: Vec<String>,
+}
+
+impl DemoApp {
+    pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
+        let calls = self.call.iter().map(|written| {
+            let (host, address) =
+                written.split_once('=').ok_or_else(|| anyhow::anyhow!("--call {written:?} is not host=address"))?;
+            Ok((host.to_owned(), address.parse()?))
+        });
+        let app = App {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            calls: calls.collect::<anyhow::Result<_>>()?,
+        };
+        tokio::runtime::Runtime::new()?.block_on(app.serve(self.listen))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Load on the application.
+#[derive(Args)]
+pub(crate) struct DemoLoad {
+    /// Where to.
+    #[arg(long)]
+    address: SocketAddr,
+    /// As which host.
+    #[arg(long)]
+    host: String,
+    /// Requests per second and kind.
+    #[arg(long, default_value_t = 100)]
+    rate: u32,
+    /// For how many seconds.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+}
+
+impl DemoLoad {
+    #[expect(clippy::print_stdout, reason = "results go to standard output")]
+    pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
+        let time = std::time::Duration::from_secs(self.seconds);
+        let plan = bed::load::Plan { address: self.address, host: self.host.clone(), rate: self.rate, time };
+        let outcome = bed::load::run(&plan)?;
+        println!("{}", serde_json::to_string(&outcome)?);
+        Ok(ExitCode::from(u8::from(outcome.failures() > 0)))
+    }
+}
