@@ -1,1 +1,17 @@
-//! Tests of the whole; the cases are in the folders beside this one.
+//! What the tests share: a control plane in this process on free ports, a client that behaves like Envoy, meshes made of text.
+
+pub mod client;
+pub mod mesh;
+pub mod plane;
+
+/// Whether a test that needs something can run: `Err` is what is missing. Where everything is required (CI) that is a failure.
+///
+/// # Panics
+/// When everything is required and something is missing.
+pub fn need(test: &str, missing: Option<String>) -> bool {
+    let Some(why) = missing else { return true };
+    let required = std::env::vars().any(|(name, value)| name == "MELTEMI_REQUIRE_ALL" && value == "1");
+    assert!(!required, "{test}: {why}");
+    eprintln!("SKIP {test}: {why}");
+    false
+}

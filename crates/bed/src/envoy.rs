@@ -94,7 +94,7 @@ fn xds_cluster(address: SocketAddr) -> Value {
 /// # Errors
 /// When there is none; the text says how to get it.
 pub fn binary(given: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let cached = || std::env::current_dir().map(|root| root.join(".cache/envoy/bin/envoy"));
+    let cached = || std::env::current_dir().map(|root| root.join(".cache/envoy/envoy"));
     let path = given.map_or_else(cached, |path| Ok(path.to_owned()))?;
     if !path.is_file() {
         bail!("there is no Envoy at {}; `make setup` puts one there", path.display());

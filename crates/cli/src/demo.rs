@@ -23,6 +23,18 @@ pub(crate) struct Programs {
     pub(crate) envoy: PathBuf,
 }
 
+impl Programs {
+    /// Envoy where the proxies' user can reach it: a checkout below a private home is out of its reach.
+    fn envoy_for(&self, namespaces: bool, folder: &Path) -> anyhow::Result<PathBuf> {
+        if !namespaces {
+            return Ok(self.envoy.clone());
+        }
+        let copy = folder.join("envoy");
+        std::fs::copy(&self.envoy, &copy).with_context(|| format!("copying {}", self.envoy.display()))?;
+        Ok(copy)
+    }
+}
+
 /// A running demo. What it holds ends with it.
 pub(crate) struct Demo {
     layout: Layout,
@@ -65,6 +77,7 @@ impl Demo {
         std::fs::write(config.join("canary.yaml"), layout.canary(90, 10))?;
         let network = namespaces.then(|| Network::new(layout.control)).transpose()?;
         let client = network.as_ref().map_or_else(Place::here, |network| network.node().clone());
+        let envoy = programs.envoy_for(namespaces, folder)?;
         let mut demo = Self {
             config,
             client,
@@ -76,7 +89,7 @@ impl Demo {
             layout,
         };
         demo.control_plane(programs, folder)?;
-        demo.workloads(programs, folder)?;
+        demo.workloads(programs, &envoy, folder)?;
         for envoy in &mut demo.envoys {
             envoy.wait_live(Duration::from_secs(20))?;
         }
@@ -109,7 +122,7 @@ impl Demo {
         self.client.inside(move || bed::http::get(pages, "meltemid", &path, &[]))
     }
 
-    fn workloads(&mut self, programs: &Programs, folder: &Path) -> anyhow::Result<()> {
+    fn workloads(&mut self, programs: &Programs, envoy: &Path, folder: &Path) -> anyhow::Result<()> {
         for workload in self.layout.workloads() {
             let sidecar = self._network.is_some() || workload.is_gateway();
             let place = match &self._network {
@@ -141,7 +154,7 @@ impl Demo {
                     delta: true,
                     admin,
                 };
-                self.envoys.push(Envoy::start(&programs.envoy, &spec, &place, folder)?);
+                self.envoys.push(Envoy::start(envoy, &spec, &place, folder)?);
             }
             self._places.push(place);
         }

