@@ -11,7 +11,7 @@ fn mesh(port: u16, first: u16, second: u16, round: usize) -> String {
     let subset = format!("s{round}");
     let (port_of, version) = if round % 2 == 0 { (first, "v1") } else { (second, "v2") };
     let other = if round % 2 == 0 { second } else { first };
-    service("web", "shop", 10, "http", &[("127.0.0.1", port_of, version), ("127.0.0.1", other, "other")])
+    service("web", "shop", 10, "http2", &[("127.0.0.1", port_of, version), ("127.0.0.1", other, "other")])
         + &gateway(port)
         + &format!(
             "apiVersion: networking.istio.io/v1

@@ -69,7 +69,7 @@ fn one(value: &Value, prefix: &str, document: &Document, mode: Mode) -> (Option<
     };
     let id = ObjectId { kind, namespace: meta.namespace.clone(), name: meta.name.clone() };
     let draft = Draft { value: value.clone(), prefix: prefix.to_owned(), document, mode, meta, origin, id };
-    crate::kinds::decode_kind(kind, draft)
+    draft.read_any(kind)
 }
 
 fn issue(severity: Severity, object: Option<ObjectId>, path: &str, message: &str, document: &Document) -> Issue {
@@ -137,7 +137,7 @@ fn metadata(value: &Value, kind: Kind, document: &Document) -> Result<(ObjectMet
 }
 
 /// An object on its way to being checked.
-pub(crate) struct Draft<'a> {
+struct Draft<'a> {
     value: Value,
     /// Where in the document the object stands.
     prefix: String,
@@ -149,8 +149,20 @@ pub(crate) struct Draft<'a> {
 }
 
 impl Draft<'_> {
+    fn read_any(self, kind: Kind) -> (Option<AnyObject>, Vec<Issue>) {
+        macro_rules! read {
+            ($($field:ident: $kind:ident),* $(,)?) => {
+                match kind { $(Kind::$kind => {
+                    let (checked, issues) = self.read::<crate::$kind>();
+                    (checked.map(AnyObject::$kind), issues)
+                }),* }
+            };
+        }
+        crate::for_each_kind!(read)
+    }
+
     /// Reads and checks; repeats without the offending item until nothing offends.
-    pub(crate) fn read<K: ApiKind>(mut self) -> (Option<Checked<K>>, Vec<Issue>) {
+    fn read<K: ApiKind>(mut self) -> (Option<Checked<K>>, Vec<Issue>) {
         let mut issues = Vec::new();
         let mut body = match K::BODY {
             Body::Spec => self.value.get_mut("spec").map(Value::take).unwrap_or_default(),

@@ -121,14 +121,6 @@ macro_rules! kinds {
                 }
             }
         }
-
-        /// Reads an object of a kind that is known.
-        pub(crate) fn decode_kind(kind: Kind, draft: crate::decode::Draft) -> (Option<AnyObject>, Vec<crate::Issue>) {
-            match kind { $(Kind::$kind => {
-                let (checked, issues) = draft.read::<crate::$kind>();
-                (checked.map(AnyObject::$kind), issues)
-            }),* }
-        }
     };
 }
 

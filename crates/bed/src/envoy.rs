@@ -9,11 +9,8 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::http;
-use crate::net::Place;
+use crate::net::{PROXY_USER, Place};
 use crate::process::{Running, eventually};
-
-/// The user that capture rules let through.
-pub const PROXY_USER: &str = "1337";
 
 /// What an Envoy is to be.
 #[derive(Clone, Debug)]

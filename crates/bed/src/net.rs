@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
+/// The user that capture rules let through.
+pub const PROXY_USER: &str = "1337";
 /// Ports that are not captured inbound: the proxy's own.
 const NOT_CAPTURED: &str = "{ 15000, 15008, 15020, 15021, 15090 }";
 
@@ -152,7 +154,7 @@ impl Network {
 /// proxy's own traffic.
 fn capture(netns: &str) -> anyhow::Result<()> {
     use std::io::Write;
-    let user = crate::envoy::PROXY_USER;
+    let user = PROXY_USER;
     let rules = format!(
         "table ip meltemi {{
            chain out {{

@@ -4,19 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
-use crate::db::{Db, Fault, RowId};
+use crate::db::{Db, Fault};
+use crate::declare::{Derived, Input};
 use crate::edges::Edges;
+use crate::erased::{Erased, typed};
+use crate::ids::RowId;
 use crate::reader::Seen;
-use crate::table::{Derived, Erased, Input, Kind, TableId, typed};
+use crate::table::{Kind, TableId};
 use crate::{Executor, Inline};
 
 /// Waves smaller than this run on the calling thread: handing them out costs more than it gains.
 const INLINE_BELOW: usize = 32;
 
+/// One change to an input or a root.
+type Set = Box<dyn FnOnce(&mut Db, &mut Wave) + Send>;
+
 /// Changes to inputs and roots that become visible together.
 #[derive(Default)]
 pub struct Txn {
-    sets: Vec<Box<dyn FnOnce(&mut Db, &mut Wave) + Send>>,
+    sets: Vec<Set>,
 }
 
 impl Txn {

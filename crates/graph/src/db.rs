@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::declare::{Derived, Index, Input};
 use crate::edges::Edges;
-use crate::ids::{AnyIds, Ids};
-use crate::table::{Derived, Erased, Index, Input, Kind, Schema, TableId, typed};
+use crate::erased::{Erased, typed};
+use crate::ids::{AnyIds, Ids, RowId};
+use crate::table::{Kind, Schema, TableId};
 use crate::{Members, Reader};
-
-/// The number of a row, recycled when the row is dropped.
-pub type RowId = u32;
 
 /// One row, bucket, or remembered miss.
 #[derive(Clone)]

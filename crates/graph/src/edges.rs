@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::db::RowId;
+use crate::ids::RowId;
 
 /// A sorted set of row ids. Cloning shares it; changing copies it only while it is shared.
 #[derive(Clone, Default, Debug)]

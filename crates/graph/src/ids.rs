@@ -3,8 +3,10 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::db::RowId;
-use crate::table::{Erased, Key, typed};
+use crate::erased::{Erased, Key, typed};
+
+/// The number of a row, recycled when the row is dropped.
+pub type RowId = u32;
 
 /// Keys of one table and the ids of their rows.
 pub(crate) struct Ids<K>(imbl::HashMap<Arc<K>, RowId>);

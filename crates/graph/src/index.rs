@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use crate::table::{Erased, Index, Input, typed};
+use crate::declare::{Index, Input};
+use crate::erased::{Erased, typed};
 
 /// The items of one bucket by the key of their row.
 pub type Members<I> = OrdMap<<<I as Index>::Of as Input>::Key, <I as Index>::Item>;
 
+/// Gives a bucket's members after an edit, or `None` when the edit changes nothing.
+pub(crate) type Apply = Box<dyn FnOnce(Option<&Erased>) -> Option<Erased>>;
+
 /// One change to one bucket.
 pub(crate) struct BucketEdit {
     pub(crate) bucket: Erased,
-    /// Gives the bucket's members after the edit, or `None` when the edit changes nothing.
-    pub(crate) apply: Box<dyn FnOnce(Option<&Erased>) -> Option<Erased>>,
+    pub(crate) apply: Apply,
 }
 
 /// An index without its types.

@@ -15,7 +15,9 @@
 
 mod commit;
 mod db;
+mod declare;
 mod edges;
+mod erased;
 mod executor;
 mod ids;
 mod index;
@@ -24,8 +26,11 @@ mod sweep;
 mod table;
 
 pub use commit::{Changes, Txn};
-pub use db::{Counts, Db, Fault, RowId};
+pub use db::{Counts, Db, Fault};
+pub use declare::{Derived, Index, Input};
+pub use erased::{Key, Value};
 pub use executor::{Executor, Inline};
+pub use ids::RowId;
 pub use index::Members;
 pub use reader::Reader;
-pub use table::{Derived, Index, Input, Key, Schema, Value};
+pub use table::Schema;

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::db::{Db, RowId};
-use crate::table::{Derived, Erased, Index, Input, TableId, typed};
+use crate::db::Db;
+use crate::declare::{Derived, Index, Input};
+use crate::erased::{Erased, typed};
+use crate::ids::RowId;
+use crate::table::TableId;
 use crate::{Key, Members, Value};
 
 /// A node that was looked at: known already, or to be made when the run is over.

@@ -1,6 +1,7 @@
 //! Dropping what nobody wants: remembered misses at once, derived rows after a while (a proxy that reconnects finds its rows).
 
-use crate::db::{Db, RowId};
+use crate::db::Db;
+use crate::ids::RowId;
 use crate::table::Kind;
 
 impl Db {

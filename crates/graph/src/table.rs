@@ -1,67 +1,14 @@
-//! What a table is: typed for its users ([`Input`], [`Index`], [`Derived`]), erased for the engine ([`Ops`]), collected in a [`Schema`].
+//! Tables as the engine sees them, without their types, collected in a [`Schema`].
 
-use std::any::{Any, TypeId};
+use std::any::TypeId;
 use std::collections::HashMap;
-use std::fmt::Debug;
-use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::Reader;
+use crate::declare::{Derived, Index, Input};
+use crate::erased::{Erased, Key, typed};
 use crate::ids::{AnyIds, Ids};
 use crate::index::{AnyIndex, IndexOps, Members};
-
-/// A key or value whose type only its table knows.
-pub(crate) type Erased = Arc<dyn Any + Send + Sync>;
-
-/// What identifies a row.
-pub trait Key: Clone + Eq + Ord + Hash + Debug + Send + Sync + 'static {}
-impl<T: Clone + Eq + Ord + Hash + Debug + Send + Sync + 'static> Key for T {}
-
-/// What a row holds. Equality is the early cutoff: an equal value stops the wave.
-pub trait Value: PartialEq + Debug + Send + Sync + 'static {}
-impl<T: PartialEq + Debug + Send + Sync + 'static> Value for T {}
-
-/// A table of ground state: rows that transactions set and remove.
-pub trait Input: 'static {
-    /// What identifies a row.
-    type Key: Key;
-    /// What a row holds.
-    type Value: Value;
-    /// For dumps and counters.
-    const NAME: &'static str;
-}
-
-/// A table of rows computed from others.
-pub trait Derived: 'static {
-    /// The key is the argument of the computation, and the cache key.
-    type Key: Key;
-    /// What the computation gives.
-    type Value: Value;
-    /// For dumps and counters.
-    const NAME: &'static str;
-    /// Rows of this table may read derived tables of lower levels only; inputs and indexes are level 0.
-    const LEVEL: u8;
-    /// Computes the row. `None` is a result too: the row is absent. A missing row that is read looks absent at first; it is then
-    /// built and this function called again, so its result must depend on nothing but `key` and what `read` gives.
-    fn build(key: &Self::Key, read: &mut Reader<'_>) -> Option<Self::Value>;
-}
-
-/// A secondary index over an input table: buckets of projected items, in the order of the rows' keys.
-pub trait Index: 'static {
-    /// The table it is over.
-    type Of: Input;
-    /// What a reader asks for.
-    type Bucket: Key;
-    /// What a reader gets for each row in the bucket; a bucket whose items stay equal does not wake its readers.
-    type Item: Value + Clone;
-    /// For dumps and counters.
-    const NAME: &'static str;
-    /// The buckets that a row is in, at most one item for each.
-    fn entries(
-        key: &<Self::Of as Input>::Key,
-        value: &Arc<<Self::Of as Input>::Value>,
-    ) -> Vec<(Self::Bucket, Self::Item)>;
-}
 
 /// The number of a table in its schema.
 pub(crate) type TableId = u16;
@@ -156,10 +103,6 @@ impl Schema {
 struct InputOps<T>(std::marker::PhantomData<fn() -> T>);
 struct BucketOps<I>(std::marker::PhantomData<fn() -> I>);
 struct DerivedOps<T>(std::marker::PhantomData<fn() -> T>);
-
-pub(crate) fn typed<T: 'static>(erased: &Erased) -> &T {
-    erased.downcast_ref().expect("a table holds one type")
-}
 
 impl<T: Input> Ops for InputOps<T> {
     fn same(&self, a: &Erased, b: &Erased) -> bool {

@@ -69,7 +69,7 @@ impl Published {
         }
         self.gone.drain(..).for_each(|proxy| commit.forget(proxy));
         self.commits += 1;
-        if self.commits % CLEAN_EVERY == 0 {
+        if self.commits.is_multiple_of(CLEAN_EVERY) {
             self.views.retain(|key, (id, _)| {
                 let held = db.find::<Views>(key).is_some();
                 if !held {

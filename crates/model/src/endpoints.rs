@@ -7,7 +7,6 @@ use api::networking::{ServiceEntry, WorkloadEntry};
 use graph::{Derived, Index, Reader};
 use names::{Labels, Name, Namespace, Selector};
 
-use crate::proxies::WorkloadsByNamespace;
 use crate::services::{Resolution, Service, ServiceId, ServicePort, Services, Target};
 use crate::{Id, Objects, Row};
 
@@ -123,6 +122,20 @@ impl Index for PodsByNamespace {
     const NAME: &'static str = "pods by namespace";
 
     fn entries(id: &Id, row: &Arc<Row<Pod>>) -> Vec<(Namespace, Self::Item)> {
+        vec![(id.namespace.clone(), row.clone())]
+    }
+}
+
+/// WorkloadEntries by namespace.
+pub struct WorkloadsByNamespace;
+
+impl Index for WorkloadsByNamespace {
+    type Of = Objects<WorkloadEntry>;
+    type Bucket = Namespace;
+    type Item = Arc<Row<WorkloadEntry>>;
+    const NAME: &'static str = "workload entries by namespace";
+
+    fn entries(id: &Id, row: &Arc<Row<WorkloadEntry>>) -> Vec<(Namespace, Self::Item)> {
         vec![(id.namespace.clone(), row.clone())]
     }
 }

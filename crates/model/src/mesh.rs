@@ -33,7 +33,7 @@ pub fn schema() -> Schema {
         .index::<proxies::SlicesByAddress>()
         .index::<proxies::SelectingServices>()
         .index::<proxies::SelectingEntries>()
-        .index::<proxies::WorkloadsByNamespace>()
+        .index::<endpoints::WorkloadsByNamespace>()
         .derived::<settings::Settings>()
         .derived::<services::Services>()
         .derived::<policy::Policies>()

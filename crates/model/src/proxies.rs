@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use api::core::{EndpointSlice, Pod, Service as KubeService};
-use api::networking::{ServiceEntry, WorkloadEntry};
+use api::networking::ServiceEntry;
 use graph::{Derived, Index, Input, Reader};
 use names::{Hostname, Labels, Name, Namespace, Protocol, Selector};
 
@@ -157,20 +157,6 @@ impl Index for SelectingEntries {
     fn entries(id: &Id, row: &Arc<Row<ServiceEntry>>) -> Vec<(Namespace, Self::Item)> {
         let has = row.spec.workload_selector.is_some() || !row.spec.endpoints.is_empty();
         has.then(|| (id.namespace.clone(), row.clone())).into_iter().collect()
-    }
-}
-
-/// WorkloadEntries by namespace.
-pub struct WorkloadsByNamespace;
-
-impl Index for WorkloadsByNamespace {
-    type Of = Objects<WorkloadEntry>;
-    type Bucket = Namespace;
-    type Item = Arc<Row<WorkloadEntry>>;
-    const NAME: &'static str = "workload entries by namespace";
-
-    fn entries(id: &Id, row: &Arc<Row<WorkloadEntry>>) -> Vec<(Namespace, Self::Item)> {
-        vec![(id.namespace.clone(), row.clone())]
     }
 }
 

@@ -8,7 +8,7 @@ pub use encoded::{Encoded, Version};
 pub use json::{JsonError, from_json, pool, to_json};
 pub use messages::*;
 
-#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::allow_attributes_without_reason, reason = "generated code")]
 mod messages {
     include!(concat!(env!("OUT_DIR"), "/messages.rs"));
 }

@@ -93,7 +93,8 @@ pub fn splice(name: &str, groups: &[Group]) -> Vec<u8> {
     let mut bodies = Vec::with_capacity(groups.len());
     for group in groups {
         let head = envoy::LocalityLbEndpoints {
-            locality: (!group.locality.is_empty()).then(|| core::Locality {
+            // Present even when nothing is known: gRPC refuses endpoints without.
+            locality: Some(core::Locality {
                 region: group.locality.region.to_string(),
                 zone: group.locality.zone.to_string(),
                 sub_zone: group.locality.subzone.to_string(),

@@ -5,76 +5,14 @@ use std::sync::Arc;
 
 use graph::Reader;
 use model::networking::{Gateway, L4MatchAttributes, RouteDestination, Server, ServerTlsMode};
-use model::proxies::Caps;
 use model::rules::{Rule, Rules, RulesByGateway, gateway_name};
-use model::scopes::{Catalogs, Scope};
+use model::scopes::Catalogs;
 use model::settings::settings;
 use model::{Id, Objects, Row};
 use names::{ClusterName, Hostname, Name, Protocol};
 
-use crate::keys::{For, HostKey, OpaqueChain, Routing, TableKey};
-use crate::views::targets;
-
-/// A router, as far as what it serves depends on it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Router {
-    /// What it can call.
-    pub scope: Arc<Scope>,
-    /// Its Gateways, oldest first.
-    pub gateways: Arc<Vec<Id>>,
-    /// Ports of the services in front of it, and the ports of the router behind them.
-    pub port_map: Arc<BTreeMap<u16, u16>>,
-    /// It may not bind ports below 1024.
-    pub unprivileged: bool,
-    /// What it can do.
-    pub caps: Caps,
-}
-
-/// A listener of a router.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct GatewayListener {
-    /// The address.
-    pub bind: Name,
-    /// The port of the router.
-    pub port: u16,
-    /// What is served on it.
-    pub serving: Serving,
-}
-
-/// What is served on a port.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Serving {
-    /// Plain HTTP, from one table.
-    Http {
-        /// The table.
-        table: Name,
-    },
-    /// Opaque traffic.
-    Opaque {
-        /// Where it goes.
-        chains: Vec<OpaqueChain>,
-    },
-    /// TLS, by server name.
-    Tls {
-        /// In order of age.
-        servers: Vec<TlsServer>,
-    },
-}
-
-/// One server of a TLS port.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct TlsServer {
-    /// The Gateway that has its settings.
-    pub gateway: Id,
-    /// Which of its servers it is.
-    pub number: usize,
-    /// Server names that it answers to.
-    pub names: Vec<Name>,
-    /// The table, when HTTP inside is served.
-    pub table: Option<Name>,
-    /// Where opaque traffic goes.
-    pub opaque: Vec<OpaqueChain>,
-}
+use crate::keys::{For, GatewayListener, HostKey, OpaqueChain, Router, Routing, Serving, TableKey, TlsServer};
+use crate::targets::{self, targets};
 
 /// A port with all that its Gateways say of it.
 pub(crate) struct Plan {
@@ -414,7 +352,7 @@ pub(crate) fn weighted(
     read: &mut Reader<'_>,
 ) -> Vec<(ClusterName, u32)> {
     let catalog = read.row::<Catalogs>(&router.scope);
-    crate::views::weighted(rule, route, port, catalog.as_deref())
+    targets::weighted(rule, route, port, catalog.as_deref())
 }
 
 /// The route tables of a router.
@@ -422,7 +360,7 @@ pub(crate) fn tables(router: &Router, read: &mut Reader<'_>) -> Vec<(TableKey, V
     let mut tables = Vec::new();
     for plan in plans(router, read) {
         for (name, hosts) in plan.tables(router, read) {
-            tables.push(crate::views::table(name, hosts, router.caps.vhds));
+            tables.push(targets::table(name, hosts, router.caps.vhds));
         }
     }
     tables

@@ -1,6 +1,7 @@
 //! What identifies a resource: everything its bytes depend on that is not looked up in the model. Who asked is not in here, so
 //! everyone for whom things resolve alike shares the bytes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::Id;
@@ -179,7 +180,7 @@ pub enum ListenerKey {
         caps: Caps,
     },
     /// A port of a gateway.
-    Gateway(Arc<crate::gateways::GatewayListener>),
+    Gateway(Arc<GatewayListener>),
     /// What a gRPC client listens to: the name it was told to call.
     Grpc {
         /// `host:port`.
@@ -221,6 +222,67 @@ pub struct OpaqueChain {
     pub clusters: Vec<(ClusterName, u32)>,
 }
 
+/// A router, as far as what it serves depends on it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Router {
+    /// What it can call.
+    pub scope: Arc<Scope>,
+    /// Its Gateways, oldest first.
+    pub gateways: Arc<Vec<Id>>,
+    /// Ports of the services in front of it, and the ports of the router behind them.
+    pub port_map: Arc<BTreeMap<u16, u16>>,
+    /// It may not bind ports below 1024.
+    pub unprivileged: bool,
+    /// What it can do.
+    pub caps: Caps,
+}
+
+/// A listener of a router.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct GatewayListener {
+    /// The address.
+    pub bind: Name,
+    /// The port of the router.
+    pub port: u16,
+    /// What is served on it.
+    pub serving: Serving,
+}
+
+/// What is served on a port.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Serving {
+    /// Plain HTTP, from one table.
+    Http {
+        /// The table.
+        table: Name,
+    },
+    /// Opaque traffic.
+    Opaque {
+        /// Where it goes.
+        chains: Vec<OpaqueChain>,
+    },
+    /// TLS, by server name.
+    Tls {
+        /// In order of age.
+        servers: Vec<TlsServer>,
+    },
+}
+
+/// One server of a TLS port.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TlsServer {
+    /// The Gateway that has its settings.
+    pub gateway: Id,
+    /// Which of its servers it is.
+    pub number: usize,
+    /// Server names that it answers to.
+    pub names: Vec<Name>,
+    /// The table, when HTTP inside is served.
+    pub table: Option<Name>,
+    /// Where opaque traffic goes.
+    pub opaque: Vec<OpaqueChain>,
+}
+
 /// Which part of a proxy's configuration a view is: proxies for which it is equal share the view.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum ViewKey {
@@ -239,11 +301,11 @@ pub enum ViewKey {
     /// Listeners for the workload.
     InboundListeners(Arc<Inbound>, Caps),
     /// Listeners of a gateway.
-    GatewayListeners(Arc<crate::gateways::Router>),
+    GatewayListeners(Arc<Router>),
     /// Route tables of a gateway.
-    GatewayTables(Arc<crate::gateways::Router>),
+    GatewayTables(Arc<Router>),
     /// Virtual hosts of a gateway that come one by one.
-    GatewayHosts(Arc<crate::gateways::Router>),
+    GatewayHosts(Arc<Router>),
     /// What gRPC clients listen to.
     GrpcListeners(Arc<Scope>),
     /// Route tables of gRPC clients.

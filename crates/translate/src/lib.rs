@@ -22,6 +22,7 @@ pub mod listeners;
 pub mod proxies;
 pub mod resources;
 mod routes;
+mod targets;
 pub mod views;
 
 mod wire;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use graph::{Derived, Reader};
 use model::proxies::{Facet, Facets, Kind, ProxyId};
 
-use crate::gateways::Router;
-use crate::keys::{For, ViewKey};
+use crate::keys::{For, Router, ViewKey};
 use crate::views::Views;
 
 /// A type of resource, in the order in which they are pushed.

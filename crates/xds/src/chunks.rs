@@ -27,7 +27,7 @@ impl Chunks {
         let mut size = 0;
         for (at, encoded) in resources.iter().enumerate() {
             size += encoded.len();
-            let boundary = xxhash_rust::xxh3::xxh3_64(encoded.name().as_bytes()) % 16 == 0;
+            let boundary = xxhash_rust::xxh3::xxh3_64(encoded.name().as_bytes()).is_multiple_of(16);
             let cut = size >= PIECE * 2 || size >= PIECE / 2 && boundary;
             if cut || at + 1 == resources.len() {
                 pieces.push(self.piece(&resources[start..=at], variant));

@@ -1,7 +1,6 @@
 //! The server: HTTP/2 connections, the two methods of the service, and an answer body that hands out shared bytes as the other
 //! side takes them. Stock gRPC servers keep one copy of the answer for each stream for ever.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering as Atomic};
@@ -25,84 +24,10 @@ use tonic::Status;
 use crate::chunks::Chunks;
 use crate::decode::Variant;
 use crate::session::{Ordering, TypeStatus};
-use crate::stream::{self, ConnectionId, ConnectionStatus, Source};
+use crate::shared::{ConnectionStatus, Counted, Counters, Limits, Shared, Source};
+use crate::stream;
 use crate::types::ResourceType;
 use crate::views::Publisher;
-
-/// Limits of what a stranger can send.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes of one request.
-    pub request_bytes: usize,
-    /// Streams of one connection.
-    pub streams: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { request_bytes: 4 * 1024 * 1024, streams: 1024 }
-    }
-}
-
-/// Counts by type since the start.
-#[derive(Default)]
-pub(crate) struct Counters([[AtomicU64; 4]; ResourceType::ALL.len()]);
-
-impl Counters {
-    pub(crate) fn push(&self, kind: ResourceType, resources: usize, bytes: usize) {
-        let [pushes, sent, size, _] = &self.0[kind.index()];
-        pushes.fetch_add(1, Atomic::Relaxed);
-        sent.fetch_add(resources as u64, Atomic::Relaxed);
-        size.fetch_add(bytes as u64, Atomic::Relaxed);
-    }
-
-    pub(crate) fn rejects(&self, kind: ResourceType) {
-        self.0[kind.index()][3].fetch_add(1, Atomic::Relaxed);
-    }
-}
-
-/// What was sent of one type since the start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counted {
-    /// The type.
-    pub kind: ResourceType,
-    /// Responses.
-    pub pushes: u64,
-    /// Resources in them.
-    pub resources: u64,
-    /// Bytes of these.
-    pub bytes: u64,
-    /// Refusals.
-    pub rejects: u64,
-}
-
-/// What all streams share.
-pub(crate) struct Shared {
-    pub(crate) publisher: Publisher,
-    pub(crate) source: Arc<dyn Source>,
-    pub(crate) ordering: Ordering,
-    pub(crate) limits: Limits,
-    pub(crate) chunks: Chunks,
-    pub(crate) counters: Counters,
-    connections: Mutex<BTreeMap<ConnectionId, (String, Vec<TypeStatus>)>>,
-}
-
-impl Shared {
-    pub(crate) fn remember(&self, connection: ConnectionId, node: String) {
-        self.connections.lock().expect("no holder of this lock panics").insert(connection, (node, Vec::new()));
-    }
-
-    pub(crate) fn update(&self, connection: ConnectionId, types: Vec<TypeStatus>) {
-        let mut connections = self.connections.lock().expect("no holder of this lock panics");
-        if let Some((_, known)) = connections.get_mut(&connection) {
-            *known = types;
-        }
-    }
-
-    pub(crate) fn forget(&self, connection: ConnectionId) {
-        self.connections.lock().expect("no holder of this lock panics").remove(&connection);
-    }
-}
 
 /// The aggregated discovery service.
 #[derive(Clone)]

@@ -13,47 +13,10 @@ use tonic::Status;
 
 use crate::decode::{self, Variant};
 use crate::node::Node;
-use crate::server::Shared;
-use crate::session::{Nack, Session, TypeStatus};
+use crate::session::Session;
+use crate::shared::{Refusal, Shared};
 use crate::types::ResourceType;
-pub use crate::views::ConnectionId;
-
-/// Why a connection is not served.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// What it says of itself makes no sense.
-    Invalid(String),
-    /// It may not.
-    Denied(String),
-    /// Not now.
-    Unavailable(String),
-}
-
-/// Who knows what a proxy may see: adds it to the mesh, and publishes its assignment.
-pub trait Source: Send + Sync + 'static {
-    /// A proxy said who it is.
-    ///
-    /// # Errors
-    /// When it is not to be served.
-    fn connect(&self, node: Node, variant: Variant) -> Result<ConnectionId, Refusal>;
-    /// It is gone.
-    fn disconnect(&self, connection: ConnectionId);
-    /// It refused a response.
-    fn refused(&self, connection: ConnectionId, nack: &Nack);
-}
-
-/// What is known of a stream, for those who watch.
-#[derive(Clone, Debug)]
-pub struct ConnectionStatus {
-    /// The connection.
-    pub connection: ConnectionId,
-    /// Its node id.
-    pub node: String,
-    /// What is published now.
-    pub revision: crate::views::Revision,
-    /// By type, and whether the proxy has all of what is published.
-    pub types: Vec<(TypeStatus, bool)>,
-}
+use crate::views::ConnectionId;
 
 /// Cuts gRPC messages out of a body.
 struct Messages {

@@ -102,8 +102,11 @@ impl Snapshot {
 #[derive(Default)]
 struct Index {
     views: HashMap<ViewId, Vec<(ConnectionId, Arc<Notify>)>>,
-    streams: HashMap<ConnectionId, (Arc<Notify>, Arc<AtomicU64>, Arc<Assignment>)>,
+    streams: HashMap<ConnectionId, Registered>,
 }
+
+/// How to wake a stream, the revision that it has passed, and what it sees.
+type Registered = (Arc<Notify>, Arc<AtomicU64>, Arc<Assignment>);
 
 impl Index {
     fn assign(&mut self, connection: ConnectionId, assignment: &Arc<Assignment>) {

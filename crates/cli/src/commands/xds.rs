@@ -59,7 +59,7 @@ impl Xds {
         edit.connect(PROXY, self.proxy()?);
         edit.txn().demand::<Configs>(PROXY);
         mesh.commit(edit, &Inline);
-        for fault in mesh.db().faults() {
+        if let Some(fault) = mesh.db().faults().next() {
             anyhow::bail!("computing {} {}: {}", fault.table, fault.key, fault.message);
         }
         self.print(&self.resources(&mesh))?;

@@ -20,6 +20,28 @@ pub(super) struct Workload {
 }
 
 impl Workload {
+    /// Its pod and its endpoint.
+    fn objects(&self) -> String {
+        let (pod, app, version, address) = (&self.pod, &self.app, &self.version, self.address);
+        let port = self.port.unwrap_or_default();
+        format!(
+            "apiVersion: v1
+kind: Pod
+metadata: {{name: {pod}, namespace: {NAMESPACE}, labels: {{app: {app}, version: {version}}}}}
+spec: {{serviceAccountName: {app}}}
+status: {{podIP: {address}, phase: Running, conditions: [{{type: Ready, status: 'True'}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: {pod}, namespace: {NAMESPACE}, labels: {{kubernetes.io/service-name: {app}}}}}
+addressType: IPv4
+endpoints: [{{addresses: [{address}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: {pod}}}}}]
+ports: [{{name: http, port: {port}}}]
+---
+"
+        )
+    }
+
     pub(super) fn is_gateway(&self) -> bool {
         self.port.is_none()
     }
@@ -92,26 +114,16 @@ spec: {{clusterIP: 10.96.0.{vip}, selector: {{app: {app}}}, ports: [{{name: http
 "
             );
         }
-        for workload in self.workloads().iter().filter(|workload| !workload.is_gateway()) {
-            let (pod, app, version, address) = (&workload.pod, &workload.app, &workload.version, workload.address);
-            let port = workload.port.unwrap_or_default();
-            text += &format!(
-                "apiVersion: v1
-kind: Pod
-metadata: {{name: {pod}, namespace: {NAMESPACE}, labels: {{app: {app}, version: {version}}}}}
-spec: {{serviceAccountName: {app}}}
-status: {{podIP: {address}, phase: Running, conditions: [{{type: Ready, status: 'True'}}]}}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: {pod}, namespace: {NAMESPACE}, labels: {{kubernetes.io/service-name: {app}}}}}
-addressType: IPv4
-endpoints: [{{addresses: [{address}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: {pod}}}}}]
-ports: [{{name: http, port: {port}}}]
----
-"
-            );
-        }
+        self.workloads()
+            .iter()
+            .filter(|workload| !workload.is_gateway())
+            .for_each(|workload| text += &workload.objects());
+        text + &self.rules()
+    }
+
+    /// Gateway, subsets, and what the gateway routes.
+    fn rules(&self) -> String {
+        let mut text = String::new();
         let gateway_port = self.gateway().port();
         let (entry, destination) = if self.namespaces { ("front", "front") } else { ("", "") };
         text += &format!(

@@ -127,8 +127,7 @@ pub(super) fn options(upstream: &Upstream) -> BTreeMap<String, Any> {
         }),
     };
     let options = Options {
-        common_http_protocol_options: (upstream.common != HttpProtocolOptions::default())
-            .then(|| upstream.common.clone()),
+        common_http_protocol_options: (upstream.common != HttpProtocolOptions::default()).then_some(upstream.common),
         upstream_protocol_options: Some(version),
         ..Options::default()
     };

@@ -10,7 +10,7 @@ use proto::envoy::config::listener::v3::{FilterChain, FilterChainMatch, Listener
 
 use super::http::{Routes, Side};
 use super::{base, detect, http, opaque, tls, tls_inspector};
-use crate::gateways::{GatewayListener, Serving, TlsServer};
+use crate::keys::{GatewayListener, Serving, TlsServer};
 use crate::wire::seconds;
 
 pub(super) fn listener(key: &GatewayListener, settings: &MeshSettings, read: &mut Reader<'_>) -> Listener {

@@ -41,7 +41,7 @@ fn weighted(clusters: &[(ClusterName, u32)]) -> Vec<Filter> {
 pub(crate) fn chain(chain: &OpaqueChain) -> FilterChain {
     let mut conditions = FilterChainMatch {
         prefix_ranges: chain.networks.iter().filter_map(|network| cidr(network)).collect(),
-        server_names: chain.server_names.iter().filter(|name| **name != "*").map(|name| server_name(name)).collect(),
+        server_names: chain.server_names.iter().filter(|name| **name != "*").map(server_name).collect(),
         ..FilterChainMatch::default()
     };
     if !chain.server_names.is_empty() {

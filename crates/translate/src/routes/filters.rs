@@ -29,7 +29,6 @@ fn fault(rule: &HttpFaultInjection) -> HttpFault {
         Some(FaultDelay {
             percentage: Some(share(delay.percentage, delay.percent)),
             fault_delay_secifier: Some(fault_delay::FaultDelaySecifier::FixedDelay(duration(fixed))),
-            ..FaultDelay::default()
         })
     });
     let abort = rule.abort.as_ref().and_then(|abort| {

@@ -13,8 +13,9 @@ use model::services::{Resolution, ServicePort};
 use model::settings::settings;
 use names::{ClusterName, Name, Protocol};
 
-use super::{Draft, entries, weighted};
+use super::{Draft, entries};
 use crate::keys::{ListenerKey, OpaqueChain, OutboundListener};
+use crate::targets::weighted;
 
 /// Ports that belong to the proxy itself, beside the two capture ports.
 const OWN_PORTS: [u16; 3] = [15020, 15021, 15090];

@@ -9,9 +9,10 @@ use model::rules::RuleInScope;
 use model::scopes::{Catalog, Catalogs, Egress, Entry, Scope};
 use names::{ClusterName, Hostname, Name, Protocol};
 
-use super::{Draft, entries, table, targets};
+use super::{Draft, entries};
 use crate::keys::{For, HostKey, ListenerKey, Routing, SourceView, TableKey, Target};
 use crate::resources::ResourceKey;
+use crate::targets::{table, targets};
 
 pub(super) fn tables(scope: &Arc<Scope>, caps: Caps, draft: &mut Draft, read: &mut Reader<'_>) {
     for (name, hosts) in all(scope, read) {

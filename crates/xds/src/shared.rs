@@ -1,0 +1,124 @@
+//! What all streams of a server share: what is published, counters, and what each stream was sent.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering as Atomic};
+use std::sync::{Arc, Mutex};
+
+use crate::chunks::Chunks;
+use crate::decode::Variant;
+use crate::node::Node;
+use crate::session::{Nack, Ordering, TypeStatus};
+use crate::types::ResourceType;
+use crate::views::{ConnectionId, Publisher};
+
+/// Limits of what a stranger can send.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of one request.
+    pub request_bytes: usize,
+    /// Streams of one connection.
+    pub streams: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { request_bytes: 4 * 1024 * 1024, streams: 1024 }
+    }
+}
+
+/// Counts by type since the start.
+#[derive(Default)]
+pub(crate) struct Counters(pub(crate) [[AtomicU64; 4]; ResourceType::ALL.len()]);
+
+impl Counters {
+    pub(crate) fn push(&self, kind: ResourceType, resources: usize, bytes: usize) {
+        let [pushes, sent, size, _] = &self.0[kind.index()];
+        pushes.fetch_add(1, Atomic::Relaxed);
+        sent.fetch_add(resources as u64, Atomic::Relaxed);
+        size.fetch_add(bytes as u64, Atomic::Relaxed);
+    }
+
+    pub(crate) fn rejects(&self, kind: ResourceType) {
+        self.0[kind.index()][3].fetch_add(1, Atomic::Relaxed);
+    }
+}
+
+/// What was sent of one type since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The type.
+    pub kind: ResourceType,
+    /// Responses.
+    pub pushes: u64,
+    /// Resources in them.
+    pub resources: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Refusals.
+    pub rejects: u64,
+}
+
+/// What all streams share.
+pub(crate) struct Shared {
+    pub(crate) publisher: Publisher,
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) ordering: Ordering,
+    pub(crate) limits: Limits,
+    pub(crate) chunks: Chunks,
+    pub(crate) counters: Counters,
+    pub(crate) connections: Mutex<BTreeMap<ConnectionId, (String, Vec<TypeStatus>)>>,
+}
+
+impl Shared {
+    pub(crate) fn remember(&self, connection: ConnectionId, node: String) {
+        self.connections.lock().expect("no holder of this lock panics").insert(connection, (node, Vec::new()));
+    }
+
+    pub(crate) fn update(&self, connection: ConnectionId, types: Vec<TypeStatus>) {
+        let mut connections = self.connections.lock().expect("no holder of this lock panics");
+        if let Some((_, known)) = connections.get_mut(&connection) {
+            *known = types;
+        }
+    }
+
+    pub(crate) fn forget(&self, connection: ConnectionId) {
+        self.connections.lock().expect("no holder of this lock panics").remove(&connection);
+    }
+}
+
+/// Why a connection is not served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// What it says of itself makes no sense.
+    Invalid(String),
+    /// It may not.
+    Denied(String),
+    /// Not now.
+    Unavailable(String),
+}
+
+/// Who knows what a proxy may see: adds it to the mesh, and publishes its assignment.
+pub trait Source: Send + Sync + 'static {
+    /// A proxy said who it is.
+    ///
+    /// # Errors
+    /// When it is not to be served.
+    fn connect(&self, node: Node, variant: Variant) -> Result<ConnectionId, Refusal>;
+    /// It is gone.
+    fn disconnect(&self, connection: ConnectionId);
+    /// It refused a response.
+    fn refused(&self, connection: ConnectionId, nack: &Nack);
+}
+
+/// What is known of a stream, for those who watch.
+#[derive(Clone, Debug)]
+pub struct ConnectionStatus {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Its node id.
+    pub node: String,
+    /// What is published now.
+    pub revision: crate::views::Revision,
+    /// By type, and whether the proxy has all of what is published.
+    pub types: Vec<(TypeStatus, bool)>,
+}
