@@ -9,8 +9,8 @@ const EDITS: usize = 100;
 fn mesh(port: u16, first: u16, second: u16, round: usize) -> String {
     // Each round routes to a subset of another name, and swaps which endpoint there is: cluster, endpoints and route all change.
     let subset = format!("s{round}");
-    let (port_of, version) = if round % 2 == 0 { (first, "v1") } else { (second, "v2") };
-    let other = if round % 2 == 0 { second } else { first };
+    let (port_of, version) = if round.is_multiple_of(2) { (first, "v1") } else { (second, "v2") };
+    let other = if round.is_multiple_of(2) { second } else { first };
     service("web", "shop", 10, "http2", &[("127.0.0.1", port_of, version), ("127.0.0.1", other, "other")])
         + &gateway(port)
         + &format!(

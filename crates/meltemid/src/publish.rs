@@ -114,20 +114,16 @@ fn named<'a>(view: &'a View, key: &ResourceKey) -> Option<&'a names::Name> {
     view.entries.iter().find(|(_, of)| of == key).map(|(name, _)| name)
 }
 
-/// Sets what is new in a view, or stands for another resource than before, and removes what is gone.
+/// Sets what is new or different in a view, and removes what is gone. What is published is compared by version, not by key: a view that
+/// nobody held for a while was forgotten and missed changes of its resources.
 fn update(id: ViewId, old: &View, now: &View, mesh: &Mesh, commit: &mut xds::Commit<'_>) {
-    let before: HashMap<_, _> = old.entries.iter().map(|(name, key)| (name, key)).collect();
-    let mut kept = BTreeSet::new();
     for (name, key) in &now.entries {
-        kept.insert(name);
-        if before.get(name) == Some(&key) {
-            continue;
-        }
         match mesh.db().row::<Resources>(key) {
-            Some(encoded) => commit.set(id, (*encoded).clone()),
+            Some(encoded) => commit.set_changed(id, &encoded),
             None => commit.remove(id, name),
         }
     }
+    let kept: BTreeSet<_> = now.entries.iter().map(|(name, _)| name).collect();
     for (name, _) in old.entries.iter().filter(|(name, _)| !kept.contains(name)) {
         commit.remove(id, name);
     }

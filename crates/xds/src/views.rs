@@ -152,6 +152,14 @@ impl Commit<'_> {
         self.changed.insert(view);
     }
 
+    /// Puts a resource into a view, unless it is there in this version.
+    pub fn set_changed(&mut self, view: ViewId, encoded: &Encoded) {
+        let known = self.next.get(&[view], encoded.name()).map(Encoded::version);
+        if known != Some(encoded.version()) {
+            self.set(view, encoded.clone());
+        }
+    }
+
     /// Takes a resource out of a view.
     pub fn remove(&mut self, view: ViewId, name: &Name) {
         let revision = self.next.revision;
