@@ -23,6 +23,8 @@ pub struct Client {
     body: Incoming,
     buffer: BytesMut,
     node: Option<Node>,
+    /// Who it is.
+    pub me: Node,
     /// What was taken: name and version by type.
     pub has: BTreeMap<ResourceType, BTreeMap<String, String>>,
     /// Resources received on this stream.
@@ -73,7 +75,8 @@ impl Client {
             requests,
             body: response.into_body(),
             buffer: BytesMut::new(),
-            node: Some(node),
+            node: Some(node.clone()),
+            me: node,
             has,
             received: 0,
             bytes: 0,

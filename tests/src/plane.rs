@@ -56,7 +56,7 @@ impl Plane {
         arguments.extend(flags);
         let settings = Settings::try_parse_from(arguments)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let app = runtime.block_on(App::bind(settings))?;
+        let app = runtime.block_on(async { App::bind(settings) })?;
         let (xds, http) = (app.xds_address()?, app.http_address()?);
         let stop = CancellationToken::new();
         let told = stop.clone();

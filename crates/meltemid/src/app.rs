@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use model::Mesh;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use xds::{Limits, Ordering, Publisher, Server};
 
@@ -14,6 +14,16 @@ use crate::debug::{self, Pages};
 use crate::discovery::Discovery;
 use crate::settings::Settings;
 use crate::tasks::{OnExit, Tasks};
+
+/// Connections that may wait to be accepted: all proxies of a mesh may come back at once.
+const BACKLOG: u32 = 4096;
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// A control plane with its sockets bound.
 pub struct App {
@@ -29,14 +39,12 @@ impl App {
     ///
     /// # Errors
     /// When an address is taken or no thread can be started.
-    pub async fn bind(settings: Settings) -> anyhow::Result<Self> {
-        let bind = async |name: &str, address: SocketAddr| {
-            TcpListener::bind(address)
-                .await
-                .with_context(|| format!("binding the {name} address {address}; is it taken?"))
+    pub fn bind(settings: Settings) -> anyhow::Result<Self> {
+        let bind = |name: &str, address: SocketAddr| {
+            listen(address).with_context(|| format!("binding the {name} address {address}; is it taken?"))
         };
-        let xds = bind("xDS", settings.xds_address).await?;
-        let http = bind("HTTP", settings.http_address).await?;
+        let xds = bind("xDS", settings.xds_address)?;
+        let http = bind("HTTP", settings.http_address)?;
         let publisher = Publisher::new();
         let mesh = Mesh::new(translate::schema(), settings.base());
         let debounce = Duration::from_millis(settings.debounce_ms);

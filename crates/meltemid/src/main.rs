@@ -16,7 +16,7 @@ async fn main() -> anyhow::Result<()> {
         tracing_subscriber::EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     tracing::info!(?settings, "meltemid {}", env!("CARGO_PKG_VERSION"));
-    let app = App::bind(settings).await?;
+    let app = App::bind(settings)?;
     tracing::info!(xds = %app.xds_address()?, http = %app.http_address()?, "listening");
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;

@@ -7,6 +7,7 @@ use proto::Encoded;
 
 use crate::chunks::Chunks;
 use crate::decode::Variant;
+use crate::runs::Run;
 use crate::types::ResourceType;
 use crate::views::Revision;
 
@@ -25,7 +26,7 @@ pub struct Response {
     /// To be repeated by the answer.
     pub nonce: u64,
     /// What is new.
-    pub resources: Vec<Encoded>,
+    pub resources: Run,
     /// What is gone; delta only.
     pub removed: Vec<Name>,
 }

@@ -49,6 +49,7 @@ impl Server {
             ordering,
             limits,
             chunks: Chunks::default(),
+            runs: Arc::default(),
             counters: Counters::default(),
             connections: Mutex::default(),
         };

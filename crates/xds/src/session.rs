@@ -12,6 +12,7 @@ use proto::{Encoded, Version};
 
 use crate::decode::{Request, Variant};
 use crate::frame::Response;
+use crate::runs::{Run, Runs};
 use crate::types::ResourceType;
 use crate::views::{Assignment, Revision, Snapshot, ViewId};
 
@@ -46,7 +47,7 @@ const SPLIT: usize = 256 * 1024;
 struct Open {
     nonce: u64,
     revision: Revision,
-    names: Vec<(Name, Version)>,
+    resources: Run,
     at: Instant,
     /// It added names, or may have.
     added: bool,
@@ -67,6 +68,8 @@ struct State {
     /// What the proxy offered at its first request.
     initial: BTreeMap<Name, Version>,
     first_at: Instant,
+    /// What did not fit into the last response.
+    rest: Option<Run>,
     /// Names to send although they did not change.
     force: BTreeSet<Name>,
     /// Names that the proxy has and that are gone.
@@ -96,6 +99,7 @@ impl State {
             answered: false,
             initial: BTreeMap::new(),
             first_at: now,
+            rest: None,
             force: BTreeSet::new(),
             stale: BTreeSet::new(),
             resent: BTreeSet::new(),
@@ -161,6 +165,7 @@ pub struct Session {
     started: Instant,
     types: [Option<Box<State>>; ResourceType::ALL.len()],
     nonce: u64,
+    runs: Arc<Runs>,
     /// Answers to nonces that were not the last.
     expired: u64,
 }
@@ -169,7 +174,12 @@ impl Session {
     /// A new stream.
     #[must_use]
     pub fn new(variant: Variant, ordering: Ordering, now: Instant) -> Self {
-        Self { variant, ordering, started: now, types: Default::default(), nonce: 0, expired: 0 }
+        Self::with(variant, ordering, now, Arc::default())
+    }
+
+    /// A new stream that shares lists with others.
+    pub(crate) fn with(variant: Variant, ordering: Ordering, now: Instant, runs: Arc<Runs>) -> Self {
+        Self { variant, ordering, started: now, types: Default::default(), nonce: 0, runs, expired: 0 }
     }
 
     fn state(&self, kind: ResourceType) -> Option<&State> {
@@ -268,27 +278,18 @@ impl Session {
         let asked = |kind| self.state(kind).is_some_and(|state| state.answered);
         let started = asked(ResourceType::Lds) && asked(ResourceType::Rds);
         let late = now.duration_since(self.started) >= REFERRER_WAIT;
-        let current = referrers
-            .into_iter()
-            .filter_map(|kind| self.state(kind))
-            .all(|state| state.settled() && state.sent == snapshot.revision() && state.force.is_empty());
+        let current = referrers.into_iter().filter_map(|kind| self.state(kind)).all(|state| {
+            state.settled() && state.sent == snapshot.revision() && state.force.is_empty() && state.rest.is_none()
+        });
         (started || late) && current
     }
 
     /// Notes a response as sent.
-    fn opened(
-        &mut self,
-        kind: ResourceType,
-        revision: Revision,
-        resources: &[Encoded],
-        added: bool,
-        now: Instant,
-    ) -> u64 {
+    fn opened(&mut self, kind: ResourceType, revision: Revision, resources: &Run, added: bool, now: Instant) -> u64 {
         self.nonce += 1;
         let nonce = self.nonce;
         if let Some(state) = self.state_mut(kind) {
-            let names = resources.iter().map(|encoded| (Name::from(encoded.name()), encoded.version())).collect();
-            state.open.push_back(Open { nonce, revision, names, at: now, added });
+            state.open.push_back(Open { nonce, revision, resources: resources.clone(), at: now, added });
             state.last_nonce = nonce;
             state.draining = true;
             state.answered = true;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use crate::chunks::Chunks;
 use crate::decode::Variant;
 use crate::node::Node;
+use crate::runs::Runs;
 use crate::session::{Nack, Ordering, TypeStatus};
 use crate::types::ResourceType;
 use crate::views::{ConnectionId, Publisher};
@@ -65,6 +66,7 @@ pub(crate) struct Shared {
     pub(crate) ordering: Ordering,
     pub(crate) limits: Limits,
     pub(crate) chunks: Chunks,
+    pub(crate) runs: Arc<Runs>,
     pub(crate) counters: Counters,
     pub(crate) connections: Mutex<BTreeMap<ConnectionId, (String, Vec<TypeStatus>)>>,
 }

@@ -93,7 +93,7 @@ async fn run(
 ) -> Result<(), Status> {
     let Some(first) = messages.next().await? else { return Ok(()) };
     let registered = register(shared, variant, &first)?;
-    let mut session = Session::new(variant, shared.ordering, Instant::now());
+    let mut session = Session::with(variant, shared.ordering, Instant::now(), shared.runs.clone());
     take(shared, &registered, &mut session, variant, &first)?;
     let mut queue: std::collections::VecDeque<(Bytes, Option<ResourceType>)> = std::collections::VecDeque::new();
     loop {

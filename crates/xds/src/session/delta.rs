@@ -90,7 +90,11 @@ impl Session {
         }
         let may_remove = !kind.is_target() || self.referrers_are_gone(snapshot, now);
         let first = self.state(kind).is_some_and(|state| !state.answered);
+        let runs = self.runs.clone();
         let state = self.state_mut(kind)?;
+        if let Some(rest) = state.next_part(snapshot) {
+            return Some(self.send_delta(kind, snapshot, rest, Vec::new(), assignment, now));
+        }
         let mut draft = Draft::default();
         if state.owed {
             state.collect_all(kind, snapshot, &mut draft);
@@ -106,22 +110,23 @@ impl Session {
             self.passed(kind, snapshot.revision());
             return None;
         }
+        let mut run = runs.share(draft.resources.into_values().collect());
         if !first {
-            state.split(&mut draft);
+            (run, state.rest) = run.split(SPLIT);
         }
-        Some(self.send_delta(kind, snapshot, draft, assignment, now))
+        let removed = draft.removed.into_iter().collect();
+        Some(self.send_delta(kind, snapshot, run, removed, assignment, now))
     }
 
     fn send_delta(
         &mut self,
         kind: ResourceType,
         snapshot: &Arc<Snapshot>,
-        draft: Draft,
+        resources: Run,
+        removed: Vec<Name>,
         assignment: &Assignment,
         now: Instant,
     ) -> Response {
-        let resources: Vec<Encoded> = draft.resources.into_values().collect();
-        let removed: Vec<Name> = draft.removed.into_iter().collect();
         if let Some(state) = self.state_mut(kind) {
             state.sent = snapshot.revision();
         }
@@ -270,19 +275,16 @@ impl State {
         }
     }
 
-    /// Keeps a response small; the rest goes when this one has left.
-    fn split(&mut self, draft: &mut Draft) {
-        let mut size = 0;
-        let mut rest = BTreeSet::new();
-        draft.resources.retain(|name, encoded| {
-            let fits = size == 0 || size + encoded.len() <= SPLIT;
-            size += encoded.len();
-            if !fits {
-                rest.insert(name.clone());
-            }
-            fits
-        });
-        self.force.extend(rest);
+    /// The next part of a response that was split, unless there are newer changes: then the rest is looked up again with them.
+    fn next_part(&mut self, snapshot: &Snapshot) -> Option<Run> {
+        let rest = self.rest.take()?;
+        if self.sent == snapshot.revision() && self.force.is_empty() && self.stale.is_empty() {
+            let (part, rest) = rest.split(SPLIT);
+            self.rest = rest;
+            return Some(part);
+        }
+        self.force.extend(rest.iter().map(|encoded| Name::from(encoded.name())));
+        None
     }
 }
 

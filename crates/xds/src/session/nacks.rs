@@ -20,7 +20,7 @@ impl Session {
         match request.error {
             None => {
                 state.acked = state.acked.max(open.revision);
-                if state.open.is_empty() && state.force.is_empty() && state.retry.is_empty() {
+                if state.open.is_empty() && state.force.is_empty() && state.retry.is_empty() && state.rest.is_none() {
                     state.acked = state.acked.max(state.sent);
                 }
                 state.refusal = state.refusal.take().filter(|_| !state.rejected.is_empty());
@@ -35,7 +35,8 @@ impl Session {
 impl State {
     fn refuse(&mut self, kind: ResourceType, open: Open, why: &str) -> Nack {
         self.refusal = Some(why.to_owned());
-        let (bad, good): (Vec<_>, Vec<_>) = open.names.into_iter().partition(|(name, _)| mentions(why, name));
+        let sent = open.resources.iter().map(|encoded| (Name::from(encoded.name()), encoded.version()));
+        let (bad, good): (Vec<_>, Vec<_>) = sent.partition(|(name, _)| mentions(why, name));
         let names: Vec<Name> = bad.iter().map(|(name, _)| name.clone()).collect();
         let rest: Vec<Name> = good.iter().map(|(name, _)| name.clone()).collect();
         if bad.is_empty() && good.len() == 1 {

@@ -80,6 +80,7 @@ impl Session {
             state.last = Some(snapshot.clone());
         }
         state.sent = snapshot.revision();
+        let resources = self.runs.share(resources);
         let nonce = self.opened(kind, snapshot.revision(), &resources, true, now);
         if kind == ResourceType::Cds
             && let Some(endpoints) = self.state_mut(ResourceType::Eds)

@@ -1,0 +1,109 @@
+//! Memory of streams: idle ones, and a large push while some do not read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use bed::process::eventually;
+use proto::Encoded;
+use tokio_util::sync::CancellationToken;
+use xds::{Assignment, ConnectionId, Limits, Nack, Node, Publisher, Refusal, ResourceType, Server, Source, Variant};
+
+use crate::clients::Clients;
+use crate::{Figure, PROXIES};
+
+/// Everybody sees the same views.
+struct Everybody {
+    publisher: Publisher,
+    next: AtomicU64,
+    lock: std::sync::Mutex<()>,
+}
+
+impl Source for Everybody {
+    fn connect(&self, _: Node, _: Variant) -> Result<ConnectionId, Refusal> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let _one_writer = self.lock.lock().expect("no holder of this lock panics");
+        let mut commit = self.publisher.commit();
+        commit.assign(id, Assignment(vec![(ResourceType::Cds, [1].into()), (ResourceType::Lds, [2].into())]));
+        commit.publish();
+        Ok(id)
+    }
+
+    fn disconnect(&self, _: ConnectionId) {}
+
+    fn refused(&self, _: ConnectionId, _: &Nack) {}
+}
+
+/// A line of `/proc/self/status`, in KB.
+fn status(key: &str) -> f64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(key));
+    let number = line.and_then(|line| line.trim_start_matches(':').split_whitespace().next());
+    number.and_then(|number| number.parse().ok()).unwrap_or(f64::NAN)
+}
+
+/// About 1 MB of clusters.
+fn publish(publisher: &Publisher, round: u8) {
+    let mut commit = publisher.commit();
+    for number in 0..1000 {
+        let cluster = proto::envoy::config::cluster::v3::Cluster {
+            name: format!("cluster-{number}"),
+            alt_stat_name: format!("{round}{}", "x".repeat(950)),
+            ..Default::default()
+        };
+        commit.set(1, Encoded::new(&cluster.name, &cluster));
+    }
+    commit.publish();
+}
+
+pub(crate) fn all() -> anyhow::Result<Vec<Figure>> {
+    let publisher = Publisher::new();
+    let source = Everybody { publisher: publisher.clone(), next: AtomicU64::new(1), lock: std::sync::Mutex::default() };
+    let server = Server::new(publisher.clone(), Arc::new(source), xds::Ordering::default(), Limits::default());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
+    let address = listener.local_addr()?;
+    let stop = CancellationToken::new();
+    let serving = runtime.spawn(server.clone().serve(listener, stop.clone(), Duration::from_secs(1)));
+
+    let before = status("VmRSS");
+    let mut readers = Clients::start(address, PROXIES - 10)?;
+    readers.ask("hold")?;
+    let mut frozen = Clients::start(address, 10)?;
+    frozen.ask("hold")?;
+    let connected = || {
+        let all = server.connections();
+        let settled = |connection: &&xds::ConnectionStatus| {
+            connection.types.len() == 2 && connection.types.iter().all(|(_, live)| *live)
+        };
+        anyhow::ensure!(all.len() == PROXIES, "{} are connected", all.len());
+        Ok(all.iter().filter(settled).count())
+    };
+    eventually("all streams", Duration::from_secs(30), || connected().map(|_| ()))?;
+    let idle = status("VmRSS");
+    let per_stream = (idle - before) / PROXIES as f64;
+
+    // The readers answer their two first, empty responses; the frozen ones never do.
+    readers.ask("step")?;
+    readers.ask("step")?;
+    let settled = status("VmRSS");
+    std::fs::write("/proc/self/clear_refs", "5").context("resetting the peak")?;
+    publish(&publisher, 1);
+    // The response is larger than what is sent at once, so it comes in parts; each part is taken and acked.
+    for _ in 0..4 {
+        readers.ask("step")?;
+    }
+    let peak = status("VmHWM");
+    let sent = server.counted().iter().map(|counted| counted.bytes).sum::<u64>();
+    eprintln!(
+        "{:.0} MB were pushed; {before:.0} KB before, {idle:.0} idle, {settled:.0} settled, {peak:.0} at the peak",
+        sent as f64 / 1e6
+    );
+    stop.cancel();
+    runtime.block_on(serving)?;
+    Ok(vec![
+        Figure::at_most("idle plaintext stream: KB", per_stream, 60.0),
+        Figure::at_most("1 MB to 1,000 streams, 10 frozen: MB more", (peak - settled) / 1024.0, 16.0),
+    ])
+}
