@@ -13,6 +13,7 @@ use tests::mesh::{gateway, service};
 use tests::need;
 use tests::plane::{Plane, folder};
 
+mod golden;
 mod grpc;
 mod routing;
 mod zero_failed;

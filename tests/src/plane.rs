@@ -55,12 +55,24 @@ impl Plane {
         arguments.extend(["--xds-address", xds, "--http-address", "127.0.0.1:0", "--shutdown-seconds", "1"]);
         arguments.extend(flags);
         let settings = Settings::try_parse_from(arguments)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let app = runtime.block_on(async { App::bind(settings) })?;
-        let (xds, http) = (app.xds_address()?, app.http_address()?);
         let stop = CancellationToken::new();
-        let told = stop.clone();
-        let thread = std::thread::spawn(move || runtime.block_on(app.run(told)));
+        let (told, (bound, addresses)) = (stop.clone(), std::sync::mpsc::channel());
+        // On a thread of its own: tests that run inside a runtime must not block it.
+        let thread = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let app = App::bind(settings).and_then(|app| Ok(((app.xds_address()?, app.http_address()?), app)));
+                match app {
+                    Ok((addresses, app)) => {
+                        let _ = bound.send(Ok(addresses));
+                        app.run(told).await;
+                    }
+                    Err(error) => _ = bound.send(Err(error)),
+                }
+            });
+        });
+        let (xds, http) = addresses.recv().context("the control plane's thread ended")??;
         let plane = Self { folder, xds, http, stop, thread: Some(thread) };
         eventually("the control plane", Duration::from_secs(10), || {
             let answer = bed::http::get(plane.http, "meltemid", "/ready", &[])?;

@@ -1,1 +1,180 @@
-//! (in the making)
+//! The real control plane on a socket, and clients that behave like Envoy (or do not).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Context;
+use tests::client::{Client, sidecar};
+use tests::mesh::service;
+use tests::plane::Plane;
+use xds::ResourceType::{self, Cds, Eds, Lds, Rds, Vhds};
+
+fn run(test: impl Future<Output = anyhow::Result<()>>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let limited =
+        async { tokio::time::timeout(Duration::from_secs(30), test).await.context("the test takes too long")? };
+    runtime.block_on(limited).unwrap();
+}
+
+fn mesh(names: &[&str]) -> String {
+    names.iter().zip(1..).map(|(name, last)| service(name, "shop", last, "http", &[("10.1.0.1", 8080, "v1")])).collect()
+}
+
+fn timeout_rule(seconds: u32) -> String {
+    format!(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: a, namespace: shop}}\n\
+         spec: {{hosts: [a], http: [{{timeout: {seconds}s, route: [{{destination: {{host: a}}}}]}}]}}\n"
+    )
+}
+
+async fn settled(plane: &Plane) -> anyhow::Result<Client> {
+    let mut client = Client::connect(plane.xds(), sidecar(1, "shop"), BTreeMap::new()).await?;
+    client.settle_all().await?;
+    Ok(client)
+}
+
+/// The types and numbers of resources that come until the client has answered so many responses.
+async fn steps(client: &mut Client, count: usize) -> anyhow::Result<BTreeMap<ResourceType, usize>> {
+    let mut seen = BTreeMap::new();
+    for _ in 0..count {
+        let (kind, resources) = client.step().await?;
+        *seen.entry(kind).or_default() += resources;
+    }
+    Ok(seen)
+}
+
+#[test]
+fn an_edit_of_a_route_is_one_virtual_host() {
+    run(async {
+        let plane = Plane::start(&[("mesh.yaml", &mesh(&["a", "b"])), ("rule.yaml", &timeout_rule(1))], &[])?;
+        let mut client = settled(&plane).await?;
+        plane.write("rule.yaml", &timeout_rule(2))?;
+        let response = client.next().await?;
+        assert_eq!(response.type_url, Vhds.url());
+        let names: Vec<&str> = response.resources.iter().map(|resource| resource.name.as_str()).collect();
+        assert_eq!(names, ["80/a.shop.svc.cluster.local:80"]);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_reconnect_gets_what_differs_and_no_more() {
+    run(async {
+        let plane = Plane::start(&[("mesh.yaml", &mesh(&["a", "b"])), ("rule.yaml", &timeout_rule(1))], &[])?;
+        let has = settled(&plane).await?.has;
+        let mut equal = Client::connect(plane.xds(), sidecar(1, "shop"), has.clone()).await?;
+        let seen = steps(&mut equal, 5).await?;
+        assert_eq!(seen, BTreeMap::from([(Cds, 0), (Eds, 0), (Lds, 0), (Rds, 0), (Vhds, 0)]));
+        drop(equal);
+
+        let mut stale = has.clone();
+        let wrong = "0".repeat(32);
+        stale
+            .get_mut(&Cds)
+            .and_then(|has| has.insert("outbound|80||a.shop.svc.cluster.local".into(), wrong))
+            .context("it had it")?;
+        stale.entry(Lds).or_default().insert("gone".into(), "1".into());
+        let mut client = Client::connect(plane.xds(), sidecar(1, "shop"), stale).await?;
+        let seen = steps(&mut client, 5).await?;
+        assert_eq!(
+            seen,
+            BTreeMap::from([(Cds, 1), (Eds, 1), (Lds, 0), (Rds, 0), (Vhds, 0)]),
+            "its endpoints follow the cluster"
+        );
+        assert_eq!(client.has, has);
+        Ok(())
+    });
+}
+
+#[test]
+fn one_refused_cluster_of_ten_leaves_nine_live_until_it_is_repaired() {
+    run(async {
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+        let plane = Plane::start(&[("mesh.yaml", &mesh(&["a"]))], &[])?;
+        let mut client = settled(&plane).await?;
+        plane.write("mesh.yaml", &mesh(&names))?;
+        let response = client.next().await?;
+        assert_eq!((response.type_url.as_str(), response.resources.len()), (Cds.url(), 9));
+        let bad = "outbound|80||d.shop.svc.cluster.local";
+        client.answer(Cds.url(), &response.nonce, Some(&format!("Error adding/updating cluster(s) {bad}: no"))).await?;
+        let response = client.next().await?;
+        let sent: Vec<&str> = response.resources.iter().map(|resource| resource.name.as_str()).collect();
+        assert_eq!((response.type_url.as_str(), sent.len(), sent.contains(&bad)), (Cds.url(), 8, false));
+        client.answer(Cds.url(), &response.nonce, None).await?;
+        let shown = plane.page("/debug/syncz")?.body;
+        assert!(shown.contains(bad) && shown.contains("no"), "{shown}");
+
+        let policy = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: d, namespace: shop}\n\
+             spec: {host: d, trafficPolicy: {connectionPool: {tcp: {maxConnections: 5}}}}\n";
+        plane.write("repair.yaml", policy)?;
+        loop {
+            let response = client.next().await?;
+            client.answer(&response.type_url, &response.nonce, None).await?;
+            if response.resources.iter().any(|resource| resource.name == bad) {
+                return Ok(());
+            }
+        }
+    });
+}
+
+#[test]
+fn a_cluster_that_cannot_warm_is_followed_by_its_repair() {
+    run(async {
+        let plane = Plane::start(&[("mesh.yaml", &mesh(&["a"]))], &[])?;
+        let mut client = settled(&plane).await?;
+        plane.write("mesh.yaml", &mesh(&["a", "b"]))?;
+        let response = client.next().await?;
+        assert_eq!(response.type_url, Cds.url());
+        // It is never answered: the cluster warms for ever. What comes next must come all the same.
+        let policy = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: b, namespace: shop}\n\
+             spec: {host: b, trafficPolicy: {connectionPool: {tcp: {maxConnections: 5}}}}\n";
+        plane.write("repair.yaml", policy)?;
+        loop {
+            let response = client.next().await?;
+            if response.type_url == Cds.url() {
+                assert_eq!(response.resources[0].name, "outbound|80||b.shop.svc.cluster.local");
+                return Ok(());
+            }
+            client.answer(&response.type_url, &response.nonce, None).await?;
+        }
+    });
+}
+
+#[test]
+fn a_server_that_dies_between_clusters_and_endpoints_is_followed_by_one_that_sends_them() {
+    run(async {
+        let plane = Plane::start(&[("mesh.yaml", &mesh(&["a", "b"]))], &[])?;
+        let mut client = Client::connect(plane.xds(), sidecar(1, "shop"), BTreeMap::new()).await?;
+        let response = client.next().await?;
+        assert_eq!(response.type_url, Cds.url());
+        let clusters =
+            response.resources.iter().map(|resource| (resource.name.clone(), resource.version.clone())).collect();
+        let (address, folder) = (plane.xds().to_string(), plane.folder().clone());
+        drop((client, plane));
+
+        let plane = Plane::at(&address, folder, &[], &[])?;
+        // Envoy keeps the clusters that it has not acked, and they are still warming: it asks for their endpoints.
+        let mut client = Client::connect(plane.xds(), sidecar(1, "shop"), BTreeMap::from([(Cds, clusters)])).await?;
+        client
+            .ask(Eds, &["outbound|80||a.shop.svc.cluster.local".into(), "outbound|80||b.shop.svc.cluster.local".into()])
+            .await?;
+        let seen = steps(&mut client, 3).await?;
+        assert_eq!((seen.get(&Cds), seen.get(&Eds)), (Some(&0), Some(&2)));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_stream_without_node_or_with_a_senseless_one_is_refused_in_words() {
+    run(async {
+        let plane = Plane::start(&[("mesh.yaml", &mesh(&["a"]))], &[])?;
+        let nobody = proto::envoy::config::core::v3::Node { id: "pigeon~nowhere".into(), ..Default::default() };
+        let mut client = Client::connect(plane.xds(), nobody, BTreeMap::new()).await?;
+        assert!(client.next().await.is_err());
+        assert!(plane.proxies()?.is_empty());
+        let mut good = settled(&plane).await?;
+        plane.write("rule.yaml", &timeout_rule(3))?;
+        assert_eq!(good.step().await?.0, Vhds);
+        Ok(())
+    });
+}
