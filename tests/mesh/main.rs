@@ -175,9 +175,9 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn node(id: u64, kind: u8) -> NodeFacts {
-    let namespace = if id % 2 == 0 { "shop" } else { "yard" };
+    let namespace = if id.is_multiple_of(2) { "shop" } else { "yard" };
     let of = if kind == 4 { "router" } else { "sidecar" };
-    let app = if kind % 2 == 0 { "x" } else { "a" };
+    let app = if kind.is_multiple_of(2) { "x" } else { "a" };
     let mut texts = BTreeMap::new();
     if kind == 3 {
         texts.insert("INTERCEPTION_MODE".to_owned(), "NONE".to_owned());

@@ -93,7 +93,7 @@ impl Session {
         let runs = self.runs.clone();
         let state = self.state_mut(kind)?;
         if let Some(rest) = state.next_part(snapshot) {
-            return Some(self.send_delta(kind, snapshot, rest, Vec::new(), assignment, now));
+            return Some(self.send_delta(kind, snapshot, (rest, Vec::new()), assignment, now));
         }
         let mut draft = Draft::default();
         if state.owed {
@@ -115,15 +115,14 @@ impl Session {
             (run, state.rest) = run.split(SPLIT);
         }
         let removed = draft.removed.into_iter().collect();
-        Some(self.send_delta(kind, snapshot, run, removed, assignment, now))
+        Some(self.send_delta(kind, snapshot, (run, removed), assignment, now))
     }
 
     fn send_delta(
         &mut self,
         kind: ResourceType,
         snapshot: &Arc<Snapshot>,
-        resources: Run,
-        removed: Vec<Name>,
+        (resources, removed): (Run, Vec<Name>),
         assignment: &Assignment,
         now: Instant,
     ) -> Response {
