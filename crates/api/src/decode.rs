@@ -190,6 +190,7 @@ impl Draft<'_> {
             };
             let mut found = Issues::default();
             spec.check(&self.meta, &mut found);
+            crate::ledger::note(K::KIND, &body, inner, &mut found);
             let first_error =
                 found.0.iter().find(|(severity, ..)| *severity == Severity::Error).map(|(_, _, path, _)| path.clone());
             for (severity, code, path, message) in &found.0 {

@@ -8,6 +8,7 @@ pub mod core;
 mod decode;
 mod issue;
 mod kinds;
+mod ledger;
 pub mod mesh;
 pub mod networking;
 mod object;
@@ -19,6 +20,7 @@ pub use checked::Checked;
 pub use decode::{Mode, decode};
 pub use issue::{Issue, Issues, Place, Severity};
 pub use kinds::{AnyObject, ApiKind, Body, Kind};
+pub use ledger::of_mesh_settings;
 pub use object::{Object, ObjectId, ObjectMeta, Origin};
 
 pub use crate::core::{ConfigMap, EndpointSlice, KubeNamespace, Node, Pod, Secret, Service};

@@ -21,6 +21,8 @@ pub struct Changes {
     pub moved: Vec<(ObjectId, Origin)>,
     /// What is wrong with files that changed.
     pub issues: Vec<Issue>,
+    /// Everything that is to be said of all files as they are now.
+    pub ledger: Vec<Issue>,
 }
 
 impl Changes {
@@ -35,6 +37,7 @@ impl Changes {
 struct Held {
     text: String,
     objects: Vec<AnyObject>,
+    issues: Vec<Issue>,
 }
 
 /// The files and what they hold.
@@ -64,10 +67,13 @@ impl Directory {
                 continue;
             }
             let held = self.files.remove(&path).unwrap_or_default();
-            let objects = self.read(&path, &text, held.objects, &mut changes.issues);
-            self.files.insert(path, Held { text, objects });
+            let mut issues = Vec::new();
+            let objects = self.read(&path, &text, held.objects, &mut issues);
+            changes.issues.extend(issues.iter().cloned());
+            self.files.insert(path, Held { text, objects, issues });
         }
         self.settle(&mut changes);
+        changes.ledger = self.files.values().flat_map(|held| held.issues.iter().cloned()).collect();
         changes
     }
 

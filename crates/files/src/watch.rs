@@ -105,3 +105,6 @@ fn failed(paths: &[PathBuf], error: notify::Error) -> Error {
     let path = error.paths.first().or(paths.first()).cloned().unwrap_or_default();
     Error { path, source: std::io::Error::other(error) }
 }
+
+#[cfg(test)]
+mod tests;

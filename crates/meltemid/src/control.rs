@@ -35,7 +35,7 @@ pub type Seen = Arc<Mutex<Option<View>>>;
 pub struct View {
     /// The mesh.
     pub mesh: Mesh,
-    /// Issues of the configuration as last read, by file.
+    /// Everything that is to be said of the configuration as last read.
     pub issues: Arc<Vec<api::Issue>>,
     /// Commits, and the time they took.
     pub commits: u64,
@@ -160,9 +160,7 @@ impl Writer {
                 api::Severity::Info => tracing::debug!("{issue}"),
             }
         }
-        if !changes.issues.is_empty() {
-            self.issues = Arc::new(changes.issues);
-        }
+        self.issues = Arc::new(changes.ledger);
         changes.removed.iter().for_each(|id| self.mesh.remove(id, edit));
         changes.upserts.into_iter().for_each(|object| self.mesh.upsert(object, edit));
         changes.moved.into_iter().for_each(|(id, origin)| Mesh::moved(id, origin, edit));

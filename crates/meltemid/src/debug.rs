@@ -155,13 +155,23 @@ fn origin(view: &View, kind: api::Kind, id: &Id) -> Value {
     }
 }
 
+/// Mesh settings that have no effect, or cannot be read.
+fn mesh_settings(view: &View) -> Vec<api::Issue> {
+    let base = view.mesh.base();
+    let id =
+        Id { cluster: base.cluster.clone(), namespace: base.root_namespace.clone(), name: base.config_map.clone() };
+    let map = view.mesh.db().input::<Objects<api::ConfigMap>>(&id);
+    map.and_then(|map| map.spec.data.get("mesh").map(|text| api::of_mesh_settings(text))).unwrap_or_default()
+}
+
 /// Everything that was left out, overridden, or has no effect.
 async fn ledger(State(pages): State<Pages>) -> Json<Value> {
     let Some(view) = pages.control.view() else { return Json(json!([])) };
     let faults = view.mesh.db().faults().map(|fault| {
         json!({ "severity": "error", "code": "MLT0001", "object": fault.key, "path": fault.table, "message": fault.message })
     });
-    let issues = view.issues.iter().map(|issue| {
+    let settings = mesh_settings(&view);
+    let issues = view.issues.iter().chain(&settings).map(|issue| {
         let place = issue.place.as_ref().map(ToString::to_string);
         let object = issue.object.as_ref().map(ToString::to_string);
         json!({

@@ -60,6 +60,30 @@ fn a_wrong_value_outside_lists_leaves_no_object() {
 }
 
 #[test]
+fn fields_without_effect_leave_an_entry_each() {
+    let text = "
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: a}
+spec:
+  host: a
+  trafficPolicy: {tls: {mode: ISTIO_MUTUAL}, outlierDetection: {interval: 1s}}
+  subsets: [{name: v1}, {name: v2, trafficPolicy: {tunnel: {targetHost: x, targetPort: 1}}}]
+";
+    let (objects, issues) = read(text, Mode::Strict);
+    assert_eq!(objects.len(), 1);
+    let told: Vec<_> =
+        issues.iter().map(|issue| (issue.severity, issue.path.as_str(), issue.place.as_ref().unwrap().line)).collect();
+    assert_eq!(
+        told,
+        [
+            (Severity::Info, "spec.trafficPolicy.tls.mode", 7),
+            (Severity::Info, "spec.subsets[1].trafficPolicy.tunnel", 8)
+        ]
+    );
+}
+
+#[test]
 fn metadata_lists_and_versions() {
     let (objects, issues) = read(
         "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: {name: a, namespace: x}}\n- {apiVersion: v1, kind: Service, metadata: {name: s}}",

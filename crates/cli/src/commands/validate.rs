@@ -42,7 +42,9 @@ impl Validate {
         match self.output {
             Output::Json => println(&serde_json::to_string_pretty(&issues.iter().map(shown).collect::<Vec<_>>())?),
             Output::Text => {
-                issues.iter().filter(|issue| issue.severity > Severity::Info).for_each(|issue| eprintln!("{issue}"));
+                // Of what is merely worth knowing, fields without effect are shown: nothing is dropped silently.
+                let shown = |issue: &&Issue| issue.severity > Severity::Info || issue.code.starts_with("MLT");
+                issues.iter().filter(shown).for_each(|issue| eprintln!("{issue}"));
                 let errors = issues.iter().filter(|issue| issue.severity == Severity::Error).count();
                 let warnings = issues.iter().filter(|issue| issue.severity == Severity::Warning).count();
                 println(&format!("{objects} objects valid, {errors} errors, {warnings} warnings"));
