@@ -15,6 +15,7 @@ use tests::plane::{Plane, folder};
 
 mod golden;
 mod grpc;
+mod latency;
 mod routing;
 mod zero_failed;
 

@@ -68,7 +68,8 @@ fn one(value: &Value, prefix: &str, document: &Document, mode: Mode) -> (Option<
         }
     };
     let id = ObjectId { kind, namespace: meta.namespace.clone(), name: meta.name.clone() };
-    let draft = Draft { value: value.clone(), prefix: prefix.to_owned(), document, mode, meta, origin, id };
+    let prefix = prefix.to_owned();
+    let draft = Draft { value: value.clone(), prefix, document, mode, meta, origin, id, pruned: Vec::new() };
     draft.read_any(kind)
 }
 
@@ -146,6 +147,8 @@ struct Draft<'a> {
     meta: ObjectMeta,
     origin: Origin,
     id: ObjectId,
+    /// What was taken out: the list, and the index at that time.
+    pruned: Vec<(String, usize)>,
 }
 
 impl Draft<'_> {
@@ -208,12 +211,27 @@ impl Draft<'_> {
     }
 
     fn report(&self, severity: Severity, code: &'static str, path: &str, message: &str, issues: &mut Vec<Issue>) {
-        let path = join(&self.prefix, path);
+        let path = join(&self.prefix, &self.as_written(path));
         let place = Some(self.document.place(&path));
         let issue = Issue { code, severity, object: Some(self.id.clone()), path, message: message.to_owned(), place };
         if !issues.contains(&issue) {
             issues.push(issue);
         }
+    }
+
+    /// A path in the body as it is now, as the user wrote it: items that were taken out count.
+    fn as_written(&self, path: &str) -> String {
+        let mut path = path.to_owned();
+        for (list, at) in self.pruned.iter().rev() {
+            let Some(rest) = path.strip_prefix(list.as_str()).and_then(|rest| rest.strip_prefix('[')) else { continue };
+            let Some((index, rest)) = rest.split_once(']') else { continue };
+            if let Ok(index) = index.parse::<usize>()
+                && index >= *at
+            {
+                path = format!("{list}[{}]{rest}", index + 1);
+            }
+        }
+        path
     }
 
     fn unknown(&self, body: Body, path: &str, issues: &mut Vec<Issue>) {
@@ -232,7 +250,7 @@ impl Draft<'_> {
     }
 
     /// Takes the smallest list item around `path` out of the body.
-    fn prune(&self, body: &mut Value, path: &str, inner: &str, issues: &mut Vec<Issue>) -> bool {
+    fn prune(&mut self, body: &mut Value, path: &str, inner: &str, issues: &mut Vec<Issue>) -> bool {
         let mut path = path.to_owned();
         loop {
             let Some(open) = path.rfind('[') else { return false };
@@ -242,8 +260,10 @@ impl Draft<'_> {
             let Some(list) = at(body, &list_path).and_then(Value::as_array_mut) else { return false };
             if list.len() > 1 && index < list.len() {
                 list.remove(index);
-                let dropped = join(inner, &format!("{list_path}[{index}]"));
+                let list_path = join(inner, &list_path);
+                let dropped = format!("{list_path}[{index}]");
                 self.report(Severity::Error, "IST0106", &dropped, "left out, because of the mistake in it", issues);
+                self.pruned.push((list_path, index));
                 return true;
             }
             path = list_path;

@@ -44,3 +44,20 @@ pub(crate) fn labels(path: &str, labels: &Labels, issues: &mut Issues) {
         }
     }
 }
+
+/// `exportTo`: `*` stands alone, nothing is there twice.
+pub(crate) fn export_to(path: &str, export: &[names::Name], issues: &mut Issues) {
+    let mut seen = std::collections::BTreeSet::new();
+    for (at, namespace) in export.iter().enumerate() {
+        let known = ["*", ".", "~"].contains(&namespace.as_str());
+        if !known && !dns_label(namespace) {
+            issues.error(format!("{path}[{at}]"), format!("{namespace:?} is neither a namespace nor one of * . ~"));
+        }
+        if !seen.insert(namespace) {
+            issues.error(format!("{path}[{at}]"), format!("{namespace} is there twice"));
+        }
+        if (*namespace == "*" || *namespace == "~") && export.len() > 1 {
+            issues.error(format!("{path}[{at}]"), format!("{namespace} stands alone"));
+        }
+    }
+}

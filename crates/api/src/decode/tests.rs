@@ -15,7 +15,7 @@ metadata: {name: cart, namespace: shop}
 spec:
   hosts: [cart]
   http:
-  - route: [{destination: {host: a}}]
+  - {match: [{uri: {prefix: /a}}], route: [{destination: {host: a}}]}
   - match: [{uri: {prefix: /x}, port: many}]
     route: [{destination: {host: b}}]
   - {route: [{destination: {host: c}}], colour: red}
@@ -34,7 +34,7 @@ fn a_wrong_value_takes_its_route_along_and_nothing_else() {
         [
             (Severity::Error, "spec.http[1].match[0].port", 9),
             (Severity::Error, "spec.http[1]", 9),
-            (Severity::Warning, "spec.http[1].colour", 9),
+            (Severity::Warning, "spec.http[2].colour", 11),
         ]
     );
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use names::Protocol;
 
-use crate::networking::{Gateway, Server, ServerTlsMode, ServerTlsSettings};
+use crate::networking::{Gateway, Server, ServerTlsMode, ServerTlsSettings, TlsProtocol};
 use crate::{Issues, ObjectMeta, rules};
 
 pub(in crate::networking) fn check(spec: &Gateway, _: &ObjectMeta, issues: &mut Issues) {
@@ -42,6 +42,10 @@ fn server(path: &str, server: &Server, issues: &mut Issues) {
     }
     for (at, written) in server.hosts.iter().enumerate() {
         let host = written.split_once('/').map_or(written.as_str(), |(_, host)| host);
+        let scoped = written.contains('/');
+        if scoped && host != "*" && !host.contains('.') {
+            issues.error(format!("{path}.hosts[{at}]"), format!("short names are not allowed: {host:?} has no dot"));
+        }
         rules::host(&format!("{path}.hosts[{at}]"), host, issues);
     }
     let needs_tls = protocol.is_some_and(Protocol::is_tls);
@@ -65,6 +69,11 @@ fn tls(path: &str, settings: &ServerTlsSettings, protocol: Option<Protocol>, iss
     let secrets =
         usize::from(!settings.credential_name.is_empty()) + usize::from(!settings.credential_names.is_empty());
     let sources = files + secrets + usize::from(!settings.tls_certificates.is_empty());
+    let (least, most) =
+        (settings.min_protocol_version.unwrap_or_default(), settings.max_protocol_version.unwrap_or_default());
+    if most != TlsProtocol::TlsAuto && least > most {
+        issues.error(format!("{path}.maxProtocolVersion"), "is older than minProtocolVersion");
+    }
     match mode {
         ServerTlsMode::Simple | ServerTlsMode::Mutual | ServerTlsMode::OptionalMutual => {
             if sources != 1 {

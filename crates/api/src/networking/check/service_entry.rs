@@ -18,6 +18,7 @@ pub(in crate::networking) fn check(spec: &ServiceEntry, _: &ObjectMeta, issues: 
         }
     }
     let resolution = spec.resolution.unwrap_or_default();
+    rules::export_to("spec.exportTo", &spec.export_to, issues);
     addresses(spec, resolution, issues);
     ports(spec, issues);
     endpoints(spec, resolution, issues);

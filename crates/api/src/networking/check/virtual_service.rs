@@ -8,7 +8,9 @@ use crate::networking::{
     Destination, HttpMatchRequest, HttpRoute, RouteDestination, TcpRoute, TlsRoute, VirtualService,
 };
 use crate::scalars::{Match, StringMatch};
-use crate::{Issues, ObjectMeta, rules};
+use crate::{Issues, ObjectMeta, Severity, rules};
+
+use super::{headers, http};
 
 pub(in crate::networking) fn check(spec: &VirtualService, _: &ObjectMeta, issues: &mut Issues) {
     let for_mesh = spec.gateways.is_empty() || spec.gateways.iter().any(|gateway| *gateway == "mesh");
@@ -29,8 +31,14 @@ pub(in crate::networking) fn check(spec: &VirtualService, _: &ObjectMeta, issues
     if spec.http.is_empty() && spec.tcp.is_empty() && spec.tls.is_empty() {
         issues.error("spec", "one of http, tls or tcp is needed");
     }
+    let mut seen = std::collections::BTreeSet::new();
+    for (at, host) in spec.hosts.iter().enumerate().filter(|(_, host)| !seen.insert((*host).clone())) {
+        issues.error(format!("spec.hosts[{at}]"), format!("host {host} is there twice"));
+    }
+    rules::export_to("spec.exportTo", &spec.export_to, issues);
+    unreachable(spec, issues);
     for (at, route) in spec.http.iter().enumerate() {
-        http(&format!("spec.http[{at}]"), route, is_delegate, issues);
+        http_route(&format!("spec.http[{at}]"), route, is_delegate, issues);
     }
     for (at, route) in spec.tls.iter().enumerate() {
         tls(&format!("spec.tls[{at}]"), route, issues);
@@ -40,11 +48,12 @@ pub(in crate::networking) fn check(spec: &VirtualService, _: &ObjectMeta, issues
     }
 }
 
-fn http(path: &str, route: &HttpRoute, in_delegate: bool, issues: &mut Issues) {
+fn http_route(path: &str, route: &HttpRoute, in_delegate: bool, issues: &mut Issues) {
     for (at, each) in route.r#match.iter().enumerate() {
         http_match(&format!("{path}.match[{at}]"), each, issues);
     }
     actions(path, route, in_delegate, issues);
+    http::check(path, route, issues);
     let weights: Vec<i32> = route.route.iter().map(|route| route.weight).collect();
     weighted(path, &weights, issues);
     for (at, each) in route.route.iter().enumerate() {
@@ -123,6 +132,9 @@ fn http_match(path: &str, each: &HttpMatchRequest, issues: &mut Issues) {
         [("headers", &each.headers), ("withoutHeaders", &each.without_headers), ("queryParams", &each.query_params)];
     for (name, map) in maps {
         for (key, matcher) in map {
+            if name != "queryParams" {
+                headers::matched(&format!("{path}.{name}"), key, issues);
+            }
             string_match(&format!("{path}.{name}.{key}"), matcher, false, issues);
         }
     }
@@ -140,16 +152,8 @@ fn string_match(path: &str, matcher: &StringMatch, empty_prefix: bool, issues: &
         Some(Match::Prefix("")) if !empty_prefix => {
             issues.error(path, "an empty prefix matches everything; leave the match out")
         }
-        Some(Match::Regex(regex)) if regex != "*" => expression(path, regex, issues),
+        Some(Match::Regex(regex)) if regex != "*" => http::expression(path, regex, issues),
         Some(Match::Regex(_) | Match::Prefix(_) | Match::Exact(_)) | None => {}
-    }
-}
-
-fn expression(path: &str, regex: &str, issues: &mut Issues) {
-    if regex.is_empty() || regex.len() > 1024 {
-        issues.error(path, "an expression has 1 to 1024 characters");
-    } else if let Err(error) = regex::Regex::new(regex) {
-        issues.error(path, format!("not an expression: {error}"));
     }
 }
 
@@ -202,4 +206,26 @@ fn tls(path: &str, route: &TlsRoute, issues: &mut Issues) {
 
 fn tcp(path: &str, route: &TcpRoute, issues: &mut Issues) {
     opaque(path, &route.route, issues);
+}
+
+/// Routes behind one that takes everything, and matches that an earlier route has already.
+fn unreachable(spec: &VirtualService, issues: &mut Issues) {
+    let mut taken_by = None;
+    for (at, route) in spec.http.iter().enumerate() {
+        if let Some(by) = taken_by {
+            let message = format!("never reached: spec.http[{by}] takes every request");
+            issues.note(Severity::Warning, "IST0130", format!("spec.http[{at}]"), message);
+        } else if route.r#match.is_empty() {
+            taken_by = Some(at);
+        }
+        for (number, each) in route.r#match.iter().enumerate() {
+            let same =
+                |other: &HttpMatchRequest| HttpMatchRequest { name: each.name.clone(), ..other.clone() } == *each;
+            let earlier = spec.http[..at].iter().position(|before| before.r#match.iter().any(same));
+            if let Some(by) = earlier {
+                let message = format!("has no effect: spec.http[{by}] has the same match");
+                issues.note(Severity::Info, "IST0131", format!("spec.http[{at}].match[{number}]"), message);
+            }
+        }
+    }
 }
