@@ -103,16 +103,15 @@ fn operation(cluster: &ClusterName) -> Decorator {
 
 fn of_rule(id: &Id, place: &Place<'_>, key: &HostKey, read: &mut Reader<'_>) -> Vec<Route> {
     let Some(rule) = read.row::<Rules>(id) else { return Vec::new() };
-    let mut destinations = Destinations::new(key);
     let mut routes = Vec::new();
     for http in &rule.spec.http {
         if http.r#match.is_empty() {
-            routes.extend(one(&rule, http, None, place, &mut destinations, read));
+            routes.extend(one(&rule, http, None, key, read));
             // Nothing gets past a route without conditions.
             break;
         }
         for each in http.r#match.iter().filter(|each| matches::holds(each, &rule, place)) {
-            routes.extend(one(&rule, http, Some(each), place, &mut destinations, read));
+            routes.extend(one(&rule, http, Some(each), key, read));
         }
         if http.r#match.iter().any(|each| matches::holds(each, &rule, place) && matches::takes_all(each)) {
             break;
@@ -126,16 +125,16 @@ fn one(
     rule: &Rule,
     http: &HttpRoute,
     each: Option<&HttpMatchRequest>,
-    place: &Place<'_>,
-    destinations: &mut Destinations<'_>,
+    key: &HostKey,
     read: &mut Reader<'_>,
 ) -> Option<Route> {
+    let mut destinations = Destinations::new(key);
     let action = if let Some(redirect) = &http.redirect {
-        Action::Redirect(answers::redirect(redirect, place.port)?)
+        Action::Redirect(answers::redirect(redirect, key.port)?)
     } else if let Some(direct) = &http.direct_response {
         Action::DirectResponse(answers::direct(direct))
     } else {
-        Action::Route(action::route(rule, http, destinations, read)?)
+        Action::Route(action::route(rule, http, &mut destinations, read)?)
     };
     let decorator = match &action {
         Action::Route(_) => destinations.first().map(|cluster| operation(&cluster)),

@@ -15,7 +15,7 @@ use super::Hashes;
 use crate::keys::{HostKey, Target};
 use crate::wire::duration;
 
-/// The destinations of one virtual host.
+/// The destinations of one route.
 pub(super) struct Destinations<'a> {
     key: &'a HostKey,
     first: Option<ClusterName>,
