@@ -9,7 +9,7 @@ use crate::declare::{Derived, Input};
 use crate::edges::Edges;
 use crate::erased::{Erased, typed};
 use crate::ids::RowId;
-use crate::reader::Seen;
+use crate::reader::{Reader, Seen};
 use crate::table::{Kind, TableId};
 use crate::{Executor, Inline};
 
@@ -242,7 +242,7 @@ impl Db {
     fn run(&self, id: RowId) -> Run {
         let node = self.node(id);
         let table = self.schema.table(node.table);
-        let mut reader = self.reader(table.level);
+        let mut reader = Reader::new(self, table.level);
         let built = catch_unwind(AssertUnwindSafe(|| table.ops.build(&node.key, &mut reader)));
         let value = built.map_err(|panic| {
             let text =

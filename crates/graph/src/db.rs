@@ -6,8 +6,8 @@ use crate::declare::{Derived, Index, Input};
 use crate::edges::Edges;
 use crate::erased::{Erased, typed};
 use crate::ids::{AnyIds, Ids, RowId};
+use crate::index::Members;
 use crate::table::{Kind, Schema, TableId};
-use crate::{Members, Reader};
 
 /// One row, bucket, or remembered miss.
 #[derive(Clone)]
@@ -95,7 +95,7 @@ impl Db {
         Self::empty(Arc::new(schema))
     }
 
-    fn empty(schema: Arc<Schema>) -> Self {
+    pub(crate) fn empty(schema: Arc<Schema>) -> Self {
         let ids = schema.ids.iter().map(|ids| ids.boxed()).collect();
         Self {
             schema,
@@ -207,22 +207,6 @@ impl Db {
         self.schema.tables.iter().zip(&self.ids).map(|(table, ids)| (table.name, ids.len())).collect()
     }
 
-    /// A database with the same inputs and roots in which everything derived was built anew: what incremental results are compared with.
-    #[must_use]
-    pub fn from_scratch(&self, executor: &dyn crate::Executor) -> Self {
-        let mut fresh = Self::empty(self.schema.clone());
-        let mut txn = crate::Txn::default();
-        for node in self.nodes.iter().flatten() {
-            match self.schema.table(node.table).kind {
-                Kind::Input if node.value.is_some() => txn.set_erased(node.table, node.key.clone(), node.value.clone()),
-                Kind::Derived => (0..node.roots).for_each(|_| txn.root_erased(node.table, node.key.clone(), true)),
-                Kind::Input | Kind::Bucket => {}
-            }
-        }
-        fresh.commit(txn, executor);
-        fresh
-    }
-
     pub(crate) fn id_of<K: crate::Key>(&self, table: TableId, key: &K) -> Option<RowId> {
         self.ids[usize::from(table)].as_any().downcast_ref::<Ids<K>>().expect("a table holds one type of key").find(key)
     }
@@ -269,10 +253,5 @@ impl Db {
         };
         self.ids[usize::from(table)].insert(key, id);
         id
-    }
-
-    /// A reader for one run of a builder.
-    pub(crate) fn reader(&self, level: u8) -> Reader<'_> {
-        Reader::new(self, level)
     }
 }

@@ -22,6 +22,7 @@ mod executor;
 mod ids;
 mod index;
 mod reader;
+mod scratch;
 mod sweep;
 mod table;
 
