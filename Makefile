@@ -6,7 +6,7 @@ CACHE := .cache
 ENVOY := $(CACHE)/envoy/envoy
 GRPC := $(CACHE)/grpc/ready
 CARGO ?= cargo
-NEEDED := cargo python3 ip nft setpriv
+NEEDED := cargo cc git python3 ip nft setpriv
 
 .PHONY: setup demo test test-real figures nightly tidy tools
 
@@ -14,7 +14,7 @@ tools:
 	@missing=""; for tool in $(NEEDED); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
 	python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
 	if [ -n "$$missing" ]; then echo "missing:$$missing"; \
-	echo "install with: apt-get install -y python3 python3-venv iproute2 nftables util-linux (and Rust from rustup)"; exit 1; fi
+	echo "install with: apt-get install -y gcc libc6-dev make git python3 python3-venv iproute2 nftables util-linux (and Rust from rustup)"; exit 1; fi
 
 $(ENVOY):
 	@echo "fetching Envoy $(ENVOY_VERSION) (35 MB, once)"
@@ -28,6 +28,7 @@ $(GRPC):
 	@$(CACHE)/grpc/venv/bin/pip install --quiet --disable-pip-version-check grpcio==$(GRPC_VERSION) && touch $@
 
 setup: tools $(ENVOY) $(GRPC)
+	@$(CARGO) fetch --locked --quiet
 	@echo "everything is there"
 
 demo: tools $(ENVOY)
