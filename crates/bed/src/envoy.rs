@@ -104,6 +104,8 @@ pub struct Envoy {
     running: Running,
     place: Place,
     admin: SocketAddr,
+    /// Name of its pod.
+    pub name: String,
     /// Where its log is.
     pub log: PathBuf,
 }
@@ -122,7 +124,7 @@ impl Envoy {
         // Hot restart shares memory between users and fails when one of them was root.
         command.arg("-c").arg(&config).args(["--disable-hot-restart", "--concurrency", "1", "-l", "warning"]);
         let running = Running::start(&spec.pod, &mut command, &log)?;
-        Ok(Self { running, place: place.clone(), admin: spec.admin, log })
+        Ok(Self { running, place: place.clone(), admin: spec.admin, name: spec.pod.clone(), log })
     }
 
     /// Waits until it serves: it has its listeners and clusters.

@@ -113,7 +113,9 @@ impl Network {
         run("ip", &["netns", "add", &name])?;
         let node = Place(Some(Arc::new(Netns { name: name.clone() })));
         run("ip", &["-n", &name, "link", "set", "lo", "up"])?;
-        run("ip", &["-n", &name, "link", "add", "br0", "type", "bridge"])?;
+        // With an address of its own: otherwise it takes that of a port, another one whenever a pod comes, and pods that have asked before
+        // reach nobody until they ask again.
+        run("ip", &["-n", &name, "link", "add", "br0", "address", "02:4d:45:4c:00:01", "type", "bridge"])?;
         run("ip", &["-n", &name, "addr", "add", &format!("{bridge}/16"), "dev", "br0"])?;
         run("ip", &["-n", &name, "link", "set", "br0", "up"])?;
         Ok(Self { prefix, node, bridge })

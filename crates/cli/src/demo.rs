@@ -53,7 +53,10 @@ pub(crate) fn run(programs: &Programs, namespaces: bool, once: bool) -> anyhow::
     let demo = Demo::start(programs, namespaces, &folder)?;
     let proxies = demo.envoys.len();
     println(&format!("control plane and {proxies} Envoys are up after {:.1} s", started.elapsed().as_secs_f64()));
-    steps::all(&demo)?;
+    if let Err(error) = steps::all(&demo) {
+        demo.record(&folder);
+        return Err(error.context(format!("logs and what each proxy had are in {}", folder.display())));
+    }
     if !once && std::io::stdout().is_terminal() {
         steps::follow(&demo)?;
     }
@@ -115,6 +118,21 @@ impl Demo {
         .with_context(|| format!("its log is {}", log.display()))?;
         self._running.push(running);
         Ok(())
+    }
+
+    /// Writes what the proxies and the control plane say of themselves beside their logs, as far as they still answer.
+    fn record(&self, folder: &Path) {
+        let write = |name: String, answer: anyhow::Result<bed::http::Answer>| {
+            let text = answer.map_or_else(|error| format!("{error:#}"), |answer| answer.body);
+            // The failure that led here is what is reported.
+            let _ = std::fs::write(folder.join(name), text);
+        };
+        for envoy in &self.envoys {
+            for page in ["stats", "clusters", "config_dump"] {
+                write(format!("{}.{page}", envoy.name), envoy.admin(&format!("/{page}")));
+            }
+        }
+        write("syncz.json".to_owned(), self.page("/debug/syncz"));
     }
 
     fn page(&self, path: &str) -> anyhow::Result<bed::http::Answer> {
