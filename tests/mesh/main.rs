@@ -93,8 +93,9 @@ fn slice() -> impl Strategy<Value = String> {
 }
 
 fn pod() -> impl Strategy<Value = String> {
-    (0..3u8, namespace(), prop::sample::select(vec!["v1", "v2"])).prop_map(|(at, namespace, version)| {
-        format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: p{at}, namespace: {namespace}, labels: {{app: a, version: {version}}}}}\nstatus: {{podIP: 10.1.0.{at}}}\n")
+    let mesh = prop::sample::select(vec!["", ", security.istio.io/tlsMode: istio"]);
+    (0..3u8, namespace(), prop::sample::select(vec!["v1", "v2"]), mesh).prop_map(|(at, namespace, version, mesh)| {
+        format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: p{at}, namespace: {namespace}, labels: {{app: a, version: {version}{mesh}}}}}\nspec: {{serviceAccountName: {version}}}\nstatus: {{podIP: 10.1.0.{at}}}\n")
     })
 }
 
@@ -131,9 +132,23 @@ fn policy() -> impl Strategy<Value = String> {
         ", trafficPolicy: {outlierDetection: {interval: 1s}}, subsets: [{name: v1, labels: {version: v1}}]",
         ", subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}, trafficPolicy: {loadBalancer: {simple: RANDOM}}}]",
         ", workloadSelector: {labels: {app: x}}, trafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}",
+        ", trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}",
+        ", trafficPolicy: {tls: {mode: DISABLE}, loadBalancer: {simple: PASSTHROUGH}}",
     ]);
     (name(), namespace(), host(), policy, export()).prop_map(|(name, namespace, host, policy, export)| {
         istio("DestinationRule", name, namespace, &format!("{{host: '{host}'{policy}{export}}}"))
+    })
+}
+
+fn peers() -> impl Strategy<Value = String> {
+    let spec = prop::sample::select(vec![
+        "{mtls: {mode: STRICT}}",
+        "{mtls: {mode: DISABLE}}",
+        "{selector: {matchLabels: {app: x}}, mtls: {mode: PERMISSIVE}}",
+        "{selector: {matchLabels: {app: a}}, portLevelMtls: {8080: {mode: DISABLE}, 9999: {mode: STRICT}}}",
+    ]);
+    (name(), namespace(), spec).prop_map(|(name, namespace, spec)| {
+        format!("apiVersion: security.istio.io/v1\nkind: PeerAuthentication\n{}spec: {spec}\n", meta(name, namespace))
     })
 }
 
@@ -158,6 +173,7 @@ fn others() -> impl Strategy<Value = String> {
         "outboundTrafficPolicy: {mode: REGISTRY_ONLY}",
         "defaultServiceExportTo: ['.']",
         "connectTimeout: 3s",
+        "enableAutoMtls: false",
     ])
     .prop_map(|text| {
         format!("apiVersion: v1\nkind: ConfigMap\n{}data: {{mesh: \"{text}\"}}\n", meta("istio", "istio-system"))
@@ -167,7 +183,7 @@ fn others() -> impl Strategy<Value = String> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => prop_oneof![3 => service(), 2 => slice(), 1 => pod(), 4 => rule(), 3 => policy(), 4 => others()].prop_map(Step::Put),
+        8 => prop_oneof![3 => service(), 2 => slice(), 1 => pod(), 4 => rule(), 3 => policy(), 2 => peers(), 4 => others()].prop_map(Step::Put),
         3 => any::<usize>().prop_map(Step::Remove),
         3 => (0..6u64, 0..6u8).prop_map(|(id, kind)| Step::Connect(id, kind)),
         1 => (0..6u64).prop_map(Step::Disconnect),

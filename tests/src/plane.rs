@@ -34,6 +34,13 @@ pub fn folder() -> PathBuf {
     folder
 }
 
+/// Proxies without an agent have no certificates.
+const PLAIN: &str = "apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default, namespace: istio-system}
+spec: {mtls: {mode: DISABLE}}
+";
+
 impl Plane {
     /// Starts on free ports with these files.
     ///
@@ -48,6 +55,7 @@ impl Plane {
     /// # Errors
     /// When it cannot be started.
     pub fn at(xds: &str, folder: PathBuf, files: &[(&str, &str)], flags: &[&str]) -> anyhow::Result<Self> {
+        std::fs::write(folder.join("peers.yaml"), PLAIN)?;
         for (name, text) in files {
             std::fs::write(folder.join(name), text)?;
         }

@@ -16,7 +16,6 @@ const TRAFFIC_POLICY: &[&str] = &[
     "tunnel",
     "proxyProtocol",
     "tls.credentialName",
-    "tls.mode=ISTIO_MUTUAL",
     "loadBalancer.zoneAwareLbSetting",
     "loadBalancer.backendUtilization",
     "loadBalancer.localityLbSetting.failoverPriority",
@@ -25,9 +24,7 @@ const TRAFFIC_POLICY: &[&str] = &[
 ];
 
 const GATEWAY: &[&str] = &[
-    "servers[].tls.mode=ISTIO_MUTUAL",
     "servers[].tls.mode=AUTO_PASSTHROUGH",
-    "servers[].tls.subjectAltNames",
     "servers[].tls.credentialName",
     "servers[].tls.credentialNames",
     "servers[].tls.caCertCredentialName",
@@ -36,7 +33,7 @@ const GATEWAY: &[&str] = &[
 
 const SERVICE_ENTRY: &[&str] = &["resolution=DYNAMIC_DNS"];
 
-const SIDECAR: &[&str] = &["ingress[].tls", "ingress[].connectionPool", "inboundConnectionPool"];
+const SIDECAR: &[&str] = &["ingress[].connectionPool", "inboundConnectionPool"];
 
 /// Notes the fields of a body that have no effect. `inner` is where the body stands in the document.
 pub(crate) fn note(kind: Kind, body: &Value, inner: &str, issues: &mut Issues) {
@@ -61,6 +58,7 @@ pub(crate) fn note(kind: Kind, body: &Value, inner: &str, issues: &mut Issues) {
         | Kind::EndpointSlice
         | Kind::KubeNamespace
         | Kind::Node
+        | Kind::PeerAuthentication
         | Kind::Pod
         | Kind::Secret
         | Kind::Service

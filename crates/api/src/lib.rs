@@ -14,6 +14,7 @@ pub mod networking;
 mod object;
 pub mod rules;
 pub mod scalars;
+pub mod security;
 pub mod yaml;
 
 pub use checked::Checked;
@@ -25,3 +26,4 @@ pub use object::{Object, ObjectId, ObjectMeta, Origin};
 
 pub use crate::core::{ConfigMap, EndpointSlice, KubeNamespace, Node, Pod, Secret, Service};
 pub use networking::{DestinationRule, Gateway, ServiceEntry, Sidecar, VirtualService, WorkloadEntry};
+pub use security::PeerAuthentication;

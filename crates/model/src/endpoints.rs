@@ -1,5 +1,6 @@
 //! Endpoints: who serves a service port, from EndpointSlices, ServiceEntries, Pods and WorkloadEntries.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use api::core::{EndpointSlice, Node, Pod, SliceEndpoint};
@@ -7,6 +8,7 @@ use api::networking::{ServiceEntry, WorkloadEntry};
 use graph::{Derived, Index, Reader};
 use names::{Labels, Name, Namespace, Selector};
 
+use crate::peers::{PeerMode, Policies};
 use crate::services::{Resolution, Service, ServiceId, ServicePort, Services, Target};
 use crate::{Id, Objects, Row};
 
@@ -163,9 +165,38 @@ impl Derived for Endpoints {
                 }
             }
         }
+        refused_by_policy(&mut found, read);
         found.sort();
         found.dedup();
         Some(found.into_iter().map(Arc::new).collect())
+    }
+}
+
+/// An endpoint whose policy takes plain text only is not spoken to in mutual TLS.
+fn refused_by_policy(found: &mut [Endpoint], read: &mut Reader<'_>) {
+    let mut policies = BTreeMap::<Namespace, Policies>::new();
+    for endpoint in found.iter_mut().filter(|endpoint| endpoint.mtls) {
+        let namespace = &endpoint.workload.namespace;
+        let policies = policies.entry(namespace.clone()).or_insert_with(|| Policies::of(namespace, read));
+        endpoint.mtls = policies.workload(&endpoint.labels).at(endpoint.port) != PeerMode::Disable;
+    }
+}
+
+/// The identities behind a service port: a row of its own, so that what names them is not rebuilt with every endpoint.
+pub struct Accounts;
+
+impl Derived for Accounts {
+    type Key = EndpointsKey;
+    /// Namespace and service account, each once, in order.
+    type Value = Vec<(Namespace, Name)>;
+    const NAME: &'static str = "service accounts";
+    const LEVEL: u8 = 4;
+
+    fn build(key: &EndpointsKey, read: &mut Reader<'_>) -> Option<Vec<(Namespace, Name)>> {
+        let endpoints = read.row::<Endpoints>(key)?;
+        let named = endpoints.iter().map(|endpoint| &endpoint.workload).filter(|who| !who.service_account.is_empty());
+        let accounts: BTreeSet<_> = named.map(|who| (who.namespace.clone(), who.service_account.clone())).collect();
+        Some(accounts.into_iter().collect())
     }
 }
 

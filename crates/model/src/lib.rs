@@ -19,6 +19,7 @@ pub mod export;
 pub mod gateways;
 pub mod inputs;
 pub mod mesh;
+pub mod peers;
 pub mod policy;
 pub mod proxies;
 pub mod rules;

@@ -8,7 +8,7 @@ use names::{Name, Namespace};
 
 use crate::proxies::{Proxies, Proxy, ProxyId};
 use crate::settings::{Base, Bases};
-use crate::{Id, Objects, Row, endpoints, gateways, policy, proxies, rules, scopes, services, settings};
+use crate::{Id, Objects, Row, endpoints, gateways, peers, policy, proxies, rules, scopes, services, settings};
 
 /// The model's tables; `translate` adds its own on top.
 #[must_use]
@@ -24,6 +24,7 @@ pub fn schema() -> Schema {
         .index::<services::EntryAudience>()
         .index::<endpoints::SlicesByService>()
         .index::<endpoints::PodsByNamespace>()
+        .index::<peers::PeersByNamespace>()
         .index::<policy::RulesByHost>()
         .index::<rules::RuleAudience>()
         .index::<rules::RulesByGateway>()
@@ -36,10 +37,12 @@ pub fn schema() -> Schema {
         .index::<endpoints::WorkloadsByNamespace>()
         .derived::<settings::Settings>()
         .derived::<services::Services>()
+        .derived::<peers::NamespacePeers>()
         .derived::<policy::Policies>()
         .derived::<rules::Rules>()
         .derived::<services::Visible>()
         .derived::<endpoints::Endpoints>()
+        .derived::<endpoints::Accounts>()
         .derived::<policy::Resolutions>()
         .derived::<scopes::Catalogs>()
         .derived::<proxies::Facets>()

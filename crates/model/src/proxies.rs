@@ -10,6 +10,7 @@ use graph::{Derived, Index, Input, Reader};
 use names::{Hostname, Labels, Name, Namespace, Protocol, Selector};
 
 use crate::endpoints::Locality;
+use crate::peers::{Peers, Policies};
 use crate::scopes::{self, Scope};
 use crate::services::{ServiceId, Services, Target};
 use crate::settings::settings;
@@ -184,6 +185,8 @@ pub struct Inbound {
     pub sidecar: Option<Id>,
     /// How traffic comes to the proxy.
     pub interception: Interception,
+    /// What it takes from its peers.
+    pub peers: Peers,
     /// The proxy's own address: only where the proxy binds real ports, so that replicas share the rest.
     pub address: Option<IpAddr>,
 }
@@ -244,6 +247,7 @@ impl Derived for Facets {
             served,
             sidecar,
             interception: proxy.interception,
+            peers: Policies::of(&proxy.namespace, read).workload(&labels),
             address: proxy.addresses.first().copied().filter(|_| binds),
         };
         Some(Facet {

@@ -1,8 +1,9 @@
 //! Clusters (CDS).
 
 use graph::Reader;
-use model::networking::TrafficPolicy;
+use model::networking::{ClientTlsMode, TrafficPolicy};
 use model::policy::{Policies, Policy};
+use model::proxies::Caps;
 use model::scalars::Duration;
 use model::services::{Resolution, Service, ServicePort, Services};
 use model::settings::{MeshSettings, settings};
@@ -11,16 +12,19 @@ use proto::Encoded;
 use proto::envoy::config::cluster::v3::cluster::{
     ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbPolicy,
 };
-use proto::envoy::config::cluster::v3::{CircuitBreakers, Cluster, circuit_breakers::Thresholds};
+use proto::envoy::config::cluster::v3::{CircuitBreakers, Cluster, Filter, circuit_breakers::Thresholds};
 use proto::envoy::config::core::v3::{BindConfig, SocketAddress, socket_address};
 
 use crate::endpoints;
+use crate::istio::upstream_metadata_exchange;
 use crate::keys::{AssignmentKey, ClusterKey, For};
 use crate::wire::{ads, config_path, duration, istio_metadata, list, object_value, seconds, string};
 
 mod policy;
 mod protocol;
 mod tls;
+
+use protocol::Version;
 
 /// Refuses connections.
 pub const BLACK_HOLE: &str = "BlackHoleCluster";
@@ -52,8 +56,9 @@ pub(crate) fn encoded(key: &ClusterKey, read: &mut Reader<'_>) -> Option<Encoded
         ClusterKey::Outbound { .. } => outbound(key, &settings, read)?,
         ClusterKey::Inbound { .. } => inbound(key, &settings),
         ClusterKey::BlackHole => Cluster { name: name(key), ..typed(DiscoveryType::Static, &settings) },
-        ClusterKey::Passthrough(_) => Cluster {
+        ClusterKey::Passthrough(caps) => Cluster {
             name: name(key),
+            filters: exchange(*caps),
             typed_extension_protocol_options: protocol::options(&protocol::Upstream::client()),
             ..original_destination(&settings)
         },
@@ -65,6 +70,11 @@ pub(crate) fn encoded(key: &ClusterKey, read: &mut Reader<'_>) -> Option<Encoded
         },
     };
     Some(Encoded::new(&cluster.name, &cluster))
+}
+
+/// Istio's Envoys tell each other who they are.
+fn exchange(caps: Caps) -> Vec<Filter> {
+    if caps.istio_filters { vec![upstream_metadata_exchange()] } else { Vec::new() }
 }
 
 fn typed(kind: DiscoveryType, settings: &MeshSettings) -> Cluster {
@@ -111,13 +121,15 @@ struct Outbound<'a> {
     port: &'a ServicePort,
     name: ClusterName,
     client: For,
+    caps: Caps,
+    speaks: Version,
     policy: Option<&'a Policy>,
     traffic: &'a TrafficPolicy,
     settings: &'a MeshSettings,
 }
 
 fn outbound(key: &ClusterKey, settings: &MeshSettings, read: &mut Reader<'_>) -> Option<Cluster> {
-    let ClusterKey::Outbound { service: id, port, subset, rules, client, .. } = key else { return None };
+    let ClusterKey::Outbound { service: id, port, subset, rules, client, caps } = key else { return None };
     let service = read.row::<Services>(id)?;
     let port = service.port(*port)?;
     let policy = if rules.is_empty() { None } else { read.row::<Policies>(rules) };
@@ -125,11 +137,14 @@ fn outbound(key: &ClusterKey, settings: &MeshSettings, read: &mut Reader<'_>) ->
         Some(policy) => policy.effective(&settings.mesh, subset.as_ref(), port.number),
         None => settings.mesh.default_traffic_policy.clone().unwrap_or_default(),
     };
+    let upstream = protocol::Upstream::outbound(port.protocol, &traffic, settings);
     let from = Outbound {
         service: &service,
         port,
         name: ClusterName::outbound(port.number, subset.as_ref(), &id.host),
         client: *client,
+        caps: *caps,
+        speaks: upstream.version(),
         policy: policy.as_deref(),
         traffic: &traffic,
         settings,
@@ -140,6 +155,7 @@ fn outbound(key: &ClusterKey, settings: &MeshSettings, read: &mut Reader<'_>) ->
         alt_stat_name: format!("{};", from.name),
         metadata: Some(metadata(&from)),
         circuit_breakers: Some(unlimited()),
+        filters: exchange(*caps),
         ..typed(kind, settings)
     };
     match kind {
@@ -151,9 +167,8 @@ fn outbound(key: &ClusterKey, settings: &MeshSettings, read: &mut Reader<'_>) ->
         DiscoveryType::OriginalDst | DiscoveryType::Static => {}
     }
     policy::apply(&from, &mut cluster);
-    let upstream = protocol::Upstream::outbound(from.port.protocol, &traffic, settings);
     cluster.typed_extension_protocol_options = protocol::options(&upstream);
-    tls::apply(&from, upstream.is_http2(), &mut cluster);
+    tls::apply(&from, kind, &mut cluster, read);
     Some(cluster)
 }
 
@@ -219,6 +234,14 @@ fn metadata(from: &Outbound<'_>) -> proto::envoy::config::core::v3::Metadata {
     }
     if let Some(subset) = &from.name.subset {
         fields.push(("subset", string(subset)));
+    }
+    if let Some(offered) = tls::alpn_of_requests(from) {
+        fields.push(("alpn", string(offered)));
+    }
+    // `istio.alpn` leaves clusters alone whose TLS is the user's.
+    let users = from.traffic.tls.as_ref().map(|tls| tls.mode.unwrap_or_default());
+    if matches!(users, Some(ClientTlsMode::Simple | ClientTlsMode::Mutual)) {
+        fields.push(("alpn_override", string("false")));
     }
     istio_metadata(fields)
 }

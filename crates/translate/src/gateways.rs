@@ -137,7 +137,7 @@ impl Plan {
             Serving::Opaque { chains } => chains.is_empty(),
             Serving::Tls { servers } => servers.is_empty(),
         };
-        (!empty).then(|| GatewayListener { bind: self.bind.clone(), port: self.port, serving })
+        (!empty).then(|| GatewayListener { bind: self.bind.clone(), port: self.port, serving, caps: router.caps })
     }
 
     /// A server name belongs to the oldest server that has it: Envoy refuses two chains for one.

@@ -246,6 +246,8 @@ pub struct GatewayListener {
     pub port: u16,
     /// What is served on it.
     pub serving: Serving,
+    /// What the proxy can do.
+    pub caps: Caps,
 }
 
 /// What is served on a port.

@@ -17,13 +17,16 @@ pub mod clusters;
 pub mod endpoints;
 pub mod gateways;
 pub mod hosts;
+mod istio;
 pub mod keys;
 pub mod listeners;
+mod mutual;
 pub mod proxies;
 pub mod resources;
 mod routes;
 mod targets;
 pub mod views;
+mod way;
 
 mod wire;
 

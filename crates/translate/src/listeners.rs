@@ -1,13 +1,15 @@
 //! Listeners (LDS).
 
 use graph::Reader;
+use model::proxies::Caps;
 use model::settings::{MeshSettings, settings};
 use proto::Encoded;
 use proto::envoy::config::core::v3::TrafficDirection;
 use proto::envoy::config::listener::v3::listener_filter::ConfigType;
-use proto::envoy::config::listener::v3::{Filter, FilterChain, Listener, ListenerFilter, filter};
+use proto::envoy::config::listener::v3::{FilterChain, Listener, ListenerFilter};
 
 use crate::keys::ListenerKey;
+use crate::way::{Side, Way};
 use crate::wire::address;
 
 pub(crate) mod filters;
@@ -39,14 +41,17 @@ pub fn name(key: &ListenerKey) -> String {
 
 pub(crate) fn encoded(key: &ListenerKey, read: &mut Reader<'_>) -> Option<Encoded> {
     let settings = settings(read)?;
+    let way = |side, caps: Caps| Way { side, caps, settings: &settings };
     let listener = match key {
-        ListenerKey::VirtualOutbound { interception, unknown, .. } => {
-            outbound::virtual_listener(*interception, unknown, &settings)
+        ListenerKey::VirtualOutbound { interception, unknown, caps } => {
+            outbound::virtual_listener(*interception, unknown, way(Side::Outbound, *caps))
         }
-        ListenerKey::Outbound(listener) => outbound::listener(listener, &settings),
-        ListenerKey::Inbound { inbound, .. } => inbound::virtual_listener(inbound, &settings, read),
-        ListenerKey::InboundPort { inbound, port, .. } => inbound::bound(inbound, *port, &settings, read),
-        ListenerKey::Gateway(listener) => gateway::listener(listener, &settings, read),
+        ListenerKey::Outbound(listener) => outbound::listener(listener, way(Side::Outbound, listener.caps)),
+        ListenerKey::Inbound { inbound, caps } => inbound::virtual_listener(inbound, way(Side::Inbound, *caps), read),
+        ListenerKey::InboundPort { inbound, port, caps } => {
+            inbound::bound(inbound, *port, way(Side::Inbound, *caps), read)
+        }
+        ListenerKey::Gateway(listener) => gateway::listener(listener, way(Side::Gateway, listener.caps), read),
         ListenerKey::Grpc { name, table } => grpc::listener(name, table),
     };
     let named = Listener { name: name(key), ..listener };
@@ -86,7 +91,10 @@ fn http_inspector() -> ListenerFilter {
 }
 
 fn tls_inspector() -> ListenerFilter {
-    let message = proto::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector::default();
+    let message = proto::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector {
+        initial_read_buffer_size: Some(512),
+        ..Default::default()
+    };
     listener_filter("tls_inspector", &message)
 }
 
@@ -94,12 +102,13 @@ fn original_dst() -> ListenerFilter {
     listener_filter("original_dst", &proto::envoy::extensions::filters::listener::original_dst::v3::OriginalDst {})
 }
 
-/// A network filter.
-pub(crate) fn network_filter<M: prost::Message + prost::Name>(name: &str, message: &M) -> Filter {
-    Filter { name: name.to_owned(), config_type: Some(filter::ConfigType::TypedConfig(proto::any(message))) }
+/// Keeps the client's address on the way to the workload, under the mark that the capture rules of TPROXY let through.
+fn original_src() -> ListenerFilter {
+    use proto::envoy::extensions::filters::listener::original_src::v3::OriginalSrc;
+    listener_filter("original_src", &OriginalSrc { mark: 1337, ..OriginalSrc::default() })
 }
 
 /// A chain that sends everything to one cluster.
-fn chain_to(name: &str, cluster: &str) -> FilterChain {
-    FilterChain { name: name.to_owned(), filters: opaque::to(cluster), ..FilterChain::default() }
+fn chain_to(way: Way<'_>, name: &str, cluster: &str) -> FilterChain {
+    FilterChain { name: name.to_owned(), filters: opaque::to(way, cluster), ..FilterChain::default() }
 }

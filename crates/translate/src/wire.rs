@@ -10,6 +10,7 @@ use proto::envoy::config::core::v3::{
     Address, AggregatedConfigSource, ApiVersion, ConfigSource, Metadata, SocketAddress, address, config_source,
     socket_address,
 };
+use proto::envoy::config::listener::v3::{Filter, filter};
 
 /// A duration.
 pub(crate) fn duration(duration: Duration) -> prost_types::Duration {
@@ -54,6 +55,11 @@ pub(crate) fn string(text: &str) -> Value {
     Value { kind: Some(Kind::StringValue(text.to_owned())) }
 }
 
+/// A truth value.
+pub(crate) fn boolean(value: bool) -> Value {
+    Value { kind: Some(Kind::BoolValue(value)) }
+}
+
 /// A struct.
 pub(crate) fn object<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Struct {
     Struct { fields: fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<BTreeMap<_, _>>() }
@@ -72,6 +78,11 @@ pub(crate) fn list(values: Vec<Value>) -> Value {
 /// Metadata under `istio`.
 pub(crate) fn istio_metadata<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Metadata {
     Metadata { filter_metadata: [("istio".to_owned(), object(fields))].into(), ..Metadata::default() }
+}
+
+/// A network filter.
+pub(crate) fn network_filter<M: prost::Message + prost::Name>(name: &str, message: &M) -> Filter {
+    Filter { name: name.to_owned(), config_type: Some(filter::ConfigType::TypedConfig(proto::any(message))) }
 }
 
 /// How istioctl finds the object behind a route or cluster.

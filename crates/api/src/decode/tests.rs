@@ -67,7 +67,7 @@ kind: DestinationRule
 metadata: {name: a}
 spec:
   host: a
-  trafficPolicy: {tls: {mode: ISTIO_MUTUAL}, outlierDetection: {interval: 1s}}
+  trafficPolicy: {proxyProtocol: {version: V1}, outlierDetection: {interval: 1s}}
   subsets: [{name: v1}, {name: v2, trafficPolicy: {tunnel: {targetHost: x, targetPort: 1}}}]
 ";
     let (objects, issues) = read(text, Mode::Strict);
@@ -77,7 +77,7 @@ spec:
     assert_eq!(
         told,
         [
-            (Severity::Info, "spec.trafficPolicy.tls.mode", 7),
+            (Severity::Info, "spec.trafficPolicy.proxyProtocol", 7),
             (Severity::Info, "spec.subsets[1].trafficPolicy.tunnel", 8)
         ]
     );

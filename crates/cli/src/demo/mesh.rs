@@ -134,6 +134,11 @@ spec:
   selector: {{app: ingress}}
   servers: [{{port: {{number: {gateway_port}, name: http, protocol: HTTP}}, hosts: [{HOST}]}}]
 ---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {{name: default, namespace: istio-system}}
+spec: {{mtls: {{mode: DISABLE}}}} # the Envoys here have no agent, so no certificates
+---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {{name: reviews, namespace: {NAMESPACE}}}

@@ -19,8 +19,8 @@ use crate::wire::duration;
 const NAME: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /// What is spoken.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Version {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Version {
     Http1,
     Http2,
     /// What the client speaks.
@@ -69,8 +69,8 @@ impl Upstream {
         upstream
     }
 
-    pub(super) fn is_http2(&self) -> bool {
-        self.version == Version::Http2
+    pub(super) fn version(&self) -> Version {
+        self.version
     }
 }
 

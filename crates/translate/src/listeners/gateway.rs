@@ -3,44 +3,46 @@
 use graph::Reader;
 use model::Objects;
 use model::networking::{Gateway, ServerTlsSettings};
-use model::settings::MeshSettings;
 use names::Name;
 use proto::envoy::config::core::v3::TrafficDirection;
 use proto::envoy::config::listener::v3::{FilterChain, FilterChainMatch, Listener};
 
-use super::http::{Routes, Side};
+use super::http::Routes;
 use super::{base, detect, http, opaque, tls, tls_inspector};
 use crate::keys::{GatewayListener, Serving, TlsServer};
+use crate::way::Way;
 use crate::wire::seconds;
 
-pub(super) fn listener(key: &GatewayListener, settings: &MeshSettings, read: &mut Reader<'_>) -> Listener {
+pub(super) fn listener(key: &GatewayListener, way: Way<'_>, read: &mut Reader<'_>) -> Listener {
     let mut listener = base(&key.bind, key.port, TrafficDirection::Outbound);
     let prefix = format!("outbound_{}_{};", key.bind, key.port);
     match &key.serving {
         Serving::Http { table } => {
-            let filter = http::filter(&prefix, Side::Gateway, Routes::Table(table.to_string()), settings);
+            let filter = http::filter(way, &prefix, Routes::Table(table.to_string()));
             listener.filter_chains = vec![FilterChain { filters: vec![filter], ..FilterChain::default() }];
             listener.listener_filters_timeout = Some(seconds(0));
         }
-        Serving::Opaque { chains } => listener.filter_chains = chains.iter().map(opaque::chain).collect(),
+        Serving::Opaque { chains } => {
+            listener.filter_chains = chains.iter().map(|chain| opaque::chain(way, chain)).collect()
+        }
         Serving::Tls { servers } => {
             for server in servers {
-                listener.filter_chains.extend(chains(server, &prefix, settings, read));
+                listener.filter_chains.extend(chains(way, server, &prefix, read));
             }
-            detect(&mut listener, vec![tls_inspector()], settings);
+            detect(&mut listener, vec![tls_inspector()], way.settings);
         }
     }
     listener
 }
 
-fn chains(server: &TlsServer, prefix: &str, settings: &MeshSettings, read: &mut Reader<'_>) -> Vec<FilterChain> {
+fn chains(way: Way<'_>, server: &TlsServer, prefix: &str, read: &mut Reader<'_>) -> Vec<FilterChain> {
     let written = read.input::<Objects<Gateway>>(&server.gateway);
     let written = written.as_ref().and_then(|row| row.spec.servers.get(server.number)?.tls.as_ref());
     let default = ServerTlsSettings::default();
     let written = written.unwrap_or(&default);
-    let socket = tls::terminating(written, server.table.is_some());
+    let socket = tls::terminating(written, server.table.is_some(), way.settings);
     if let Some(table) = &server.table {
-        let filter = http::filter(prefix, Side::Gateway, Routes::Table(table.to_string()), settings);
+        let filter = http::filter(way, prefix, Routes::Table(table.to_string()));
         let filters = vec![filter];
         return vec![FilterChain {
             filter_chain_match: Some(by_sni(&server.names)),
@@ -50,7 +52,7 @@ fn chains(server: &TlsServer, prefix: &str, settings: &MeshSettings, read: &mut 
         }];
     }
     let made =
-        server.opaque.iter().map(|chain| FilterChain { transport_socket: socket.clone(), ..opaque::chain(chain) });
+        server.opaque.iter().map(|chain| FilterChain { transport_socket: socket.clone(), ..opaque::chain(way, chain) });
     made.collect()
 }
 

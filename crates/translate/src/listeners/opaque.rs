@@ -8,23 +8,30 @@ use proto::envoy::extensions::filters::network::tcp_proxy::v3::tcp_proxy::{
     ClusterSpecifier, WeightedCluster, weighted_cluster,
 };
 
-use super::network_filter;
+use crate::istio;
 use crate::keys::OpaqueChain;
+use crate::way::{Side, Way};
+use crate::wire::network_filter;
 
 /// The filters that send everything to one cluster.
-pub(crate) fn to(cluster: &str) -> Vec<Filter> {
-    proxy(cluster, ClusterSpecifier::Cluster(cluster.to_owned()))
+pub(crate) fn to(way: Way<'_>, cluster: &str) -> Vec<Filter> {
+    proxy(way, cluster, ClusterSpecifier::Cluster(cluster.to_owned()))
 }
 
-fn proxy(prefix: &str, clusters: ClusterSpecifier) -> Vec<Filter> {
+fn proxy(way: Way<'_>, prefix: &str, clusters: ClusterSpecifier) -> Vec<Filter> {
     let proxy = TcpProxy { stat_prefix: prefix.to_owned(), cluster_specifier: Some(clusters), ..TcpProxy::default() };
-    vec![network_filter("envoy.filters.network.tcp_proxy", &proxy)]
+    let mut filters = Vec::new();
+    if way.caps.istio_filters && way.side == Side::Inbound {
+        filters.push(istio::metadata_exchange());
+    }
+    filters.push(network_filter("envoy.filters.network.tcp_proxy", &proxy));
+    filters
 }
 
-fn weighted(clusters: &[(ClusterName, u32)]) -> Vec<Filter> {
+fn weighted(way: Way<'_>, clusters: &[(ClusterName, u32)]) -> Vec<Filter> {
     match clusters {
-        [] => to(crate::clusters::BLACK_HOLE),
-        [(only, _)] => to(&only.to_string()),
+        [] => to(way, crate::clusters::BLACK_HOLE),
+        [(only, _)] => to(way, &only.to_string()),
         several => {
             let clusters = several.iter().map(|(name, weight)| weighted_cluster::ClusterWeight {
                 name: name.to_string(),
@@ -32,13 +39,13 @@ fn weighted(clusters: &[(ClusterName, u32)]) -> Vec<Filter> {
                 ..weighted_cluster::ClusterWeight::default()
             });
             let weighted = WeightedCluster { clusters: clusters.collect() };
-            proxy(&several[0].0.to_string(), ClusterSpecifier::WeightedClusters(weighted))
+            proxy(way, &several[0].0.to_string(), ClusterSpecifier::WeightedClusters(weighted))
         }
     }
 }
 
 /// A chain with its conditions.
-pub(crate) fn chain(chain: &OpaqueChain) -> FilterChain {
+pub(crate) fn chain(way: Way<'_>, chain: &OpaqueChain) -> FilterChain {
     let mut conditions = FilterChainMatch {
         prefix_ranges: chain.networks.iter().filter_map(|network| cidr(network)).collect(),
         server_names: chain.server_names.iter().filter(|name| **name != "*").map(server_name).collect(),
@@ -50,7 +57,7 @@ pub(crate) fn chain(chain: &OpaqueChain) -> FilterChain {
     let all = conditions == FilterChainMatch::default();
     FilterChain {
         filter_chain_match: (!all).then_some(conditions),
-        filters: weighted(&chain.clusters),
+        filters: weighted(way, &chain.clusters),
         ..FilterChain::default()
     }
 }

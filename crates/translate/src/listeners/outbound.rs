@@ -2,14 +2,14 @@
 
 use model::proxies::Interception;
 use model::scopes::Unknown;
-use model::settings::MeshSettings;
 use proto::envoy::config::core::v3::TrafficDirection;
 use proto::envoy::config::listener::v3::{FilterChain, FilterChainMatch, Listener};
 
-use super::http::{Routes, Side};
+use super::http::Routes;
 use super::{base, chain_to, detect, http, http_inspector, opaque, tls_inspector};
 use crate::clusters::{BLACK_HOLE, PASSTHROUGH};
 use crate::keys::OutboundListener;
+use crate::way::Way;
 use crate::wire::seconds;
 
 /// HTTP in plain text, as the http inspector reports it.
@@ -25,21 +25,21 @@ fn cluster_of(unknown: &Unknown) -> String {
 
 /// Takes all outbound traffic and hands it to the listener of its destination; what has none is passed on or refused. A connection
 /// to the port itself would loop.
-pub(super) fn virtual_listener(interception: Interception, unknown: &Unknown, settings: &MeshSettings) -> Listener {
-    let port = settings.mesh.proxy_listen_port;
-    let mut looping = chain_to("virtualOutbound-blackhole", BLACK_HOLE);
+pub(super) fn virtual_listener(interception: Interception, unknown: &Unknown, way: Way<'_>) -> Listener {
+    let port = way.settings.mesh.proxy_listen_port;
+    let mut looping = chain_to(way, "virtualOutbound-blackhole", BLACK_HOLE);
     looping.filter_chain_match =
         Some(FilterChainMatch { destination_port: Some(port.into()), ..FilterChainMatch::default() });
     Listener {
         use_original_dst: Some(true),
         transparent: (interception == Interception::Tproxy).then_some(true),
-        filter_chains: vec![looping, chain_to("virtualOutbound-catchall-tcp", &cluster_of(unknown))],
+        filter_chains: vec![looping, chain_to(way, "virtualOutbound-catchall-tcp", &cluster_of(unknown))],
         ..base("0.0.0.0", port, TrafficDirection::Outbound)
     }
 }
 
 /// The listener of a port, or of one address and port.
-pub(super) fn listener(key: &OutboundListener, settings: &MeshSettings) -> Listener {
+pub(super) fn listener(key: &OutboundListener, way: Way<'_>) -> Listener {
     let mut listener = Listener {
         bind_to_port: (!key.bind).then_some(false),
         ..base(&key.address, key.port, TrafficDirection::Outbound)
@@ -51,7 +51,7 @@ pub(super) fn listener(key: &OutboundListener, settings: &MeshSettings) -> Liste
     }
     let mut chains = Vec::new();
     if let Some(table) = &key.table {
-        let filter = http::filter(&prefix, Side::Outbound, Routes::Table(table.to_string()), settings);
+        let filter = http::filter(way, &prefix, Routes::Table(table.to_string()));
         let plain = FilterChainMatch {
             transport_protocol: "raw_buffer".to_owned(),
             application_protocols: PLAIN_HTTP.iter().map(ToString::to_string).collect(),
@@ -67,18 +67,18 @@ pub(super) fn listener(key: &OutboundListener, settings: &MeshSettings) -> Liste
             ..FilterChain::default()
         });
     }
-    chains.extend(key.opaque.iter().map(opaque::chain));
-    settle(chains, key.rest.as_ref(), &mut listener);
+    chains.extend(key.opaque.iter().map(|chain| opaque::chain(way, chain)));
+    settle(way, chains, key.rest.as_ref(), &mut listener);
     if inspectors.is_empty() {
         listener.listener_filters_timeout = Some(seconds(0));
     } else {
-        detect(&mut listener, inspectors, settings);
+        detect(&mut listener, inspectors, way.settings);
     }
     listener
 }
 
 /// A chain that takes everything is the default, unless it is alone; without one, the rest goes where unknown traffic goes.
-fn settle(chains: Vec<FilterChain>, rest: Option<&Unknown>, listener: &mut Listener) {
+fn settle(way: Way<'_>, chains: Vec<FilterChain>, rest: Option<&Unknown>, listener: &mut Listener) {
     let alone = chains.len() == 1;
     for chain in chains {
         if chain.filter_chain_match.is_none() && !alone {
@@ -92,6 +92,6 @@ fn settle(chains: Vec<FilterChain>, rest: Option<&Unknown>, listener: &mut Liste
         && listener.default_filter_chain.is_none()
         && !takes_all
     {
-        listener.default_filter_chain = Some(chain_to("PassthroughFilterChain", &cluster_of(rest)));
+        listener.default_filter_chain = Some(chain_to(way, "PassthroughFilterChain", &cluster_of(rest)));
     }
 }

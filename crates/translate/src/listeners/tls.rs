@@ -3,30 +3,40 @@
 use std::collections::BTreeSet;
 
 use model::networking::{ServerTlsMode, ServerTlsSettings, TlsProtocol};
+use model::settings::MeshSettings;
 use names::Name;
-use proto::envoy::config::core::v3::{DataSource, TransportSocket, data_source, transport_socket};
-use proto::envoy::extensions::transport_sockets::tls::v3::common_tls_context::ValidationContextType;
+use proto::envoy::config::core::v3::{ConfigSource, DataSource, TransportSocket, data_source, transport_socket};
+use proto::envoy::extensions::transport_sockets::tls::v3::common_tls_context::{
+    CombinedCertificateValidationContext, ValidationContextType,
+};
 use proto::envoy::extensions::transport_sockets::tls::v3::tls_parameters::TlsProtocol as Version;
 use proto::envoy::extensions::transport_sockets::tls::v3::{
-    CertificateValidationContext, CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, TlsCertificate,
-    TlsParameters, certificate_validation_context::TrustChainVerification,
+    CertificateValidationContext, CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, TlsParameters,
+    certificate_validation_context::TrustChainVerification,
 };
 
+use crate::mutual;
 use crate::wire::ads;
 
+/// What is agreed to where HTTP is inside.
+const HTTP: &[&str] = &["h2", "http/1.1"];
+
 /// The socket of a server that terminates TLS; `None` when it does not.
-pub(super) fn terminating(settings: &ServerTlsSettings, http: bool) -> Option<TransportSocket> {
+pub(super) fn terminating(settings: &ServerTlsSettings, http: bool, mesh: &MeshSettings) -> Option<TransportSocket> {
     let mode = settings.mode.unwrap_or_default();
     let checks_clients = match mode {
-        ServerTlsMode::Passthrough | ServerTlsMode::AutoPassthrough | ServerTlsMode::IstioMutual => return None,
+        ServerTlsMode::Passthrough | ServerTlsMode::AutoPassthrough => return None,
+        ServerTlsMode::IstioMutual => return Some(mutual::server(mesh, if http { HTTP } else { &[] })),
         ServerTlsMode::Simple => false,
         ServerTlsMode::Mutual | ServerTlsMode::OptionalMutual => true,
     };
-    let alpn: &[&str] = if http { &["h2", "http/1.1"] } else { &[] };
+    let alpn: &[&str] = if http { HTTP } else { &[] };
     let common = CommonTlsContext {
         tls_params: Some(parameters(settings)),
-        tls_certificates: certificates(settings),
-        tls_certificate_sds_secret_configs: secrets(settings).map(|name| sds(&name)).collect(),
+        tls_certificate_sds_secret_configs: certificates(settings)
+            .into_iter()
+            .chain(secrets(settings).map(|name| sds(&name)))
+            .collect(),
         alpn_protocols: alpn.iter().map(ToString::to_string).collect(),
         validation_context_type: if checks_clients { validation(settings) } else { None },
         ..CommonTlsContext::default()
@@ -42,20 +52,11 @@ pub(super) fn terminating(settings: &ServerTlsSettings, http: bool) -> Option<Tr
     })
 }
 
-fn file(path: &str) -> Option<DataSource> {
-    Some(DataSource { specifier: Some(data_source::Specifier::Filename(path.to_owned())), ..DataSource::default() })
-}
-
-fn certificates(settings: &ServerTlsSettings) -> Vec<TlsCertificate> {
+fn certificates(settings: &ServerTlsSettings) -> Vec<SdsSecretConfig> {
     let single = (&settings.server_certificate, &settings.private_key);
     let several = settings.tls_certificates.iter().map(|each| (&each.server_certificate, &each.private_key));
     let named = std::iter::once(single).chain(several).filter(|(certificate, _)| !certificate.is_empty());
-    let made = named.map(|(certificate, key)| TlsCertificate {
-        certificate_chain: file(certificate),
-        private_key: file(key),
-        ..TlsCertificate::default()
-    });
-    made.collect()
+    named.map(|(certificate, key)| mutual::file_certificate(certificate, key)).collect()
 }
 
 fn secrets(settings: &ServerTlsSettings) -> impl Iterator<Item = Name> {
@@ -64,8 +65,9 @@ fn secrets(settings: &ServerTlsSettings) -> impl Iterator<Item = Name> {
     named.map(|name| Name::from(format!("kubernetes://{name}"))).collect::<Vec<_>>().into_iter()
 }
 
+/// A secret of the cluster, over this stream. It is not waited for without end: one that is missing must not hold back its listener.
 fn sds(name: &str) -> SdsSecretConfig {
-    SdsSecretConfig { name: name.to_owned(), sds_config: Some(ads()) }
+    SdsSecretConfig { name: name.to_owned(), sds_config: Some(ConfigSource { initial_fetch_timeout: None, ..ads() }) }
 }
 
 fn parameters(settings: &ServerTlsSettings) -> TlsParameters {
@@ -88,21 +90,33 @@ fn parameters(settings: &ServerTlsSettings) -> TlsParameters {
     }
 }
 
+/// Whom to trust: roots from a file, else from the secret, whose roots come beside the certificate or in a secret of their own.
 fn validation(settings: &ServerTlsSettings) -> Option<ValidationContextType> {
-    let secret = secrets(settings).next();
-    if let Some(secret) = secret.filter(|_| settings.ca_certificates.is_empty()) {
-        let ca = Some(&settings.ca_cert_credential_name).filter(|name| !name.is_empty());
-        let name = ca.map_or_else(|| format!("{secret}-cacert"), |name| format!("kubernetes://{name}"));
-        return Some(ValidationContextType::ValidationContextSdsSecretConfig(sds(&name)));
-    }
+    let names: Vec<String> = settings.subject_alt_names.iter().map(ToString::to_string).collect();
+    let names = mutual::exactly(&names);
+    let roots = match secrets(settings).next() {
+        Some(secret) if settings.ca_certificates.is_empty() => {
+            let ca = Some(&settings.ca_cert_credential_name).filter(|name| !name.is_empty());
+            sds(&ca.map_or_else(|| format!("{secret}-cacert"), |name| format!("kubernetes://{name}")))
+        }
+        Some(_) | None => mutual::agent_secret(&format!("file-root:{}", settings.ca_certificates)),
+    };
     let lax = settings.insecure_skip_verify == Some(true);
     let trust = if lax { TrustChainVerification::AcceptUntrusted } else { TrustChainVerification::VerifyTrustChain };
-    Some(ValidationContextType::ValidationContext(CertificateValidationContext {
-        trusted_ca: file(&settings.ca_certificates),
-        crl: if settings.ca_crl.is_empty() { None } else { file(&settings.ca_crl) },
+    let given = CertificateValidationContext {
+        crl: (!settings.ca_crl.is_empty()).then(|| DataSource {
+            specifier: Some(data_source::Specifier::Filename(settings.ca_crl.to_string())),
+            ..DataSource::default()
+        }),
         verify_certificate_spki: settings.verify_certificate_spki.iter().map(ToString::to_string).collect(),
         verify_certificate_hash: settings.verify_certificate_hash.iter().map(ToString::to_string).collect(),
+        match_typed_subject_alt_names: names,
         trust_chain_verification: trust as i32,
         ..CertificateValidationContext::default()
+    };
+    Some(ValidationContextType::CombinedValidationContext(CombinedCertificateValidationContext {
+        default_validation_context: Some(given),
+        validation_context_sds_secret_config: Some(roots),
+        ..CombinedCertificateValidationContext::default()
     }))
 }

@@ -1,0 +1,70 @@
+//! PeerAuthentication as users write it, and its rules (`istio: pkg/config/validation/validation.go ValidatePeerAuthentication`).
+
+use std::collections::BTreeMap;
+
+use names::Labels;
+use serde::{Deserialize, Serialize};
+
+use crate::{Issues, rules};
+
+/// What workloads take from their peers: plain text, mutual TLS, or both.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PeerAuthentication {
+    /// Which workloads; all of the namespace without, all of the mesh in the root namespace.
+    pub selector: Option<MatchSelector>,
+    /// For all ports.
+    pub mtls: Option<MutualTls>,
+    /// For ports of the workload, by number.
+    pub port_level_mtls: BTreeMap<u32, MutualTls>,
+}
+
+/// Selects workloads by labels.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MatchSelector {
+    /// All of these.
+    pub match_labels: Labels,
+}
+
+/// A mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MutualTls {
+    /// Inherited when unset.
+    pub mode: Option<MutualTlsMode>,
+}
+
+/// What is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum MutualTlsMode {
+    /// `UNSET`: what the next wider scope says.
+    #[default]
+    #[serde(rename = "UNSET")]
+    Unset,
+    /// `DISABLE`: plain text.
+    #[serde(rename = "DISABLE")]
+    Disable,
+    /// `PERMISSIVE`: both.
+    #[serde(rename = "PERMISSIVE")]
+    Permissive,
+    /// `STRICT`: mutual TLS.
+    #[serde(rename = "STRICT")]
+    Strict,
+}
+
+pub(super) fn check(spec: &PeerAuthentication, issues: &mut Issues) {
+    let labels = spec.selector.as_ref().map(|selector| &selector.match_labels);
+    if let Some(labels) = labels {
+        rules::labels("spec.selector.matchLabels", labels, issues);
+    }
+    if spec.port_level_mtls.is_empty() {
+        return;
+    }
+    if labels.is_none_or(Labels::is_empty) {
+        issues.error("spec.portLevelMtls", "settings of ports need a selector: ports are those of workloads");
+    }
+    for port in spec.port_level_mtls.keys() {
+        rules::port(&format!("spec.portLevelMtls.{port}"), *port, issues);
+    }
+}
