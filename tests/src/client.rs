@@ -152,11 +152,10 @@ impl Client {
             }
             match self.body.frame().await {
                 None => bail!("the stream ended"),
-                Some(frame) => {
-                    if let Ok(data) = frame?.into_data() {
-                        self.buffer.extend_from_slice(&data);
-                    }
-                }
+                Some(frame) => match frame?.into_data() {
+                    Ok(data) => self.buffer.extend_from_slice(&data),
+                    Err(frame) => bail!("the stream ended: {:?}", frame.trailers_ref()),
+                },
             }
         }
     }

@@ -178,3 +178,24 @@ fn a_stream_without_node_or_with_a_senseless_one_is_refused_in_words() {
         Ok(())
     });
 }
+
+#[test]
+fn at_shutdown_streams_are_told_and_one_that_hangs_holds_up_nobody() {
+    run(async {
+        let plane = Plane::start(&[("mesh.yaml", &mesh(&["a", "b"]))], &[])?;
+        let mut told = settled(&plane).await?;
+        // Never reads, never ends.
+        let hanging = Client::connect(plane.xds(), sidecar(2, "shop"), BTreeMap::new()).await?;
+        let address = plane.xds();
+        let started = std::time::Instant::now();
+        let ended = tokio::task::spawn_blocking(move || drop(plane));
+        let why = told.next().await.expect_err("the stream ends").to_string();
+        assert!(why.contains("14") && why.contains("shutting%20down"), "{why}");
+        ended.await?;
+        // Its grace is 1 s.
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+        assert!(Client::connect(address, sidecar(3, "shop"), BTreeMap::new()).await.is_err());
+        drop(hanging);
+        Ok(())
+    });
+}

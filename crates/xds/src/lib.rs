@@ -8,6 +8,7 @@ mod chunks;
 mod decode;
 mod frame;
 mod node;
+mod refusals;
 mod runs;
 mod server;
 mod session;

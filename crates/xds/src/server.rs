@@ -50,6 +50,7 @@ impl Server {
             limits,
             chunks: Chunks::default(),
             runs: Arc::default(),
+            refusals: Arc::default(),
             counters: Counters::default(),
             connections: Mutex::default(),
         };

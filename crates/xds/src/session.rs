@@ -12,7 +12,8 @@ use proto::{Encoded, Version};
 
 use crate::decode::{Request, Variant};
 use crate::frame::Response;
-use crate::runs::{Run, Runs};
+use crate::refusals::Peer;
+use crate::runs::Run;
 use crate::types::ResourceType;
 use crate::views::{Assignment, Revision, Snapshot, ViewId};
 
@@ -80,10 +81,14 @@ struct State {
     last_nonce: u64,
     draining: bool,
     rejected: BTreeMap<Name, Version>,
+    /// Groups of names one of which is bad, as far as it is known; each goes again alone.
     retry: VecDeque<Vec<Name>>,
+    /// State of the world: what was taken last of names that are held back.
+    kept: BTreeMap<Name, Option<Encoded>>,
     refusal: Option<String>,
-    /// State of the world: what the last answer was made from, and the last one that was taken.
+    /// State of the world: what the last answer without held removals was made from, what the last one was, and the last one that was taken.
     last: Option<Arc<Snapshot>>,
+    made: Option<Arc<Snapshot>>,
     accepted: Option<Arc<Snapshot>>,
 }
 
@@ -108,8 +113,10 @@ impl State {
             draining: false,
             rejected: BTreeMap::new(),
             retry: VecDeque::new(),
+            kept: BTreeMap::new(),
             refusal: None,
             last: None,
+            made: None,
             accepted: None,
         }
     }
@@ -165,7 +172,7 @@ pub struct Session {
     started: Instant,
     types: [Option<Box<State>>; ResourceType::ALL.len()],
     nonce: u64,
-    runs: Arc<Runs>,
+    peer: Peer,
     /// Answers to nonces that were not the last.
     expired: u64,
 }
@@ -174,12 +181,12 @@ impl Session {
     /// A new stream.
     #[must_use]
     pub fn new(variant: Variant, ordering: Ordering, now: Instant) -> Self {
-        Self::with(variant, ordering, now, Arc::default())
+        Self::with(variant, ordering, now, Peer::default())
     }
 
-    /// A new stream that shares lists with others.
-    pub(crate) fn with(variant: Variant, ordering: Ordering, now: Instant, runs: Arc<Runs>) -> Self {
-        Self { variant, ordering, started: now, types: Default::default(), nonce: 0, runs, expired: 0 }
+    /// A new stream of one of many peers.
+    pub(crate) fn with(variant: Variant, ordering: Ordering, now: Instant, peer: Peer) -> Self {
+        Self { variant, ordering, started: now, types: Default::default(), nonce: 0, peer, expired: 0 }
     }
 
     fn state(&self, kind: ResourceType) -> Option<&State> {

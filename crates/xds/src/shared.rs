@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use crate::chunks::Chunks;
 use crate::decode::Variant;
 use crate::node::Node;
+use crate::refusals::Refusals;
 use crate::runs::Runs;
 use crate::session::{Nack, Ordering, TypeStatus};
 use crate::types::ResourceType;
@@ -67,6 +68,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) chunks: Chunks,
     pub(crate) runs: Arc<Runs>,
+    pub(crate) refusals: Arc<Refusals>,
     pub(crate) counters: Counters,
     pub(crate) connections: Mutex<BTreeMap<ConnectionId, (String, Vec<TypeStatus>)>>,
 }

@@ -7,12 +7,14 @@ use std::time::Instant;
 use bytes::{Buf, Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use names::Name;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::decode::{self, Variant};
 use crate::node::Node;
+use crate::refusals::Peer;
 use crate::session::Session;
 use crate::shared::{Refusal, Shared};
 use crate::types::ResourceType;
@@ -92,8 +94,8 @@ async fn run(
     stop: &CancellationToken,
 ) -> Result<(), Status> {
     let Some(first) = messages.next().await? else { return Ok(()) };
-    let registered = register(shared, variant, &first)?;
-    let mut session = Session::with(variant, shared.ordering, Instant::now(), shared.runs.clone());
+    let (registered, peer) = register(shared, variant, &first)?;
+    let mut session = Session::with(variant, shared.ordering, Instant::now(), peer);
     take(shared, &registered, &mut session, variant, &first)?;
     let mut queue: std::collections::VecDeque<(Bytes, Option<ResourceType>)> = std::collections::VecDeque::new();
     loop {
@@ -126,7 +128,7 @@ async fn until(deadline: Option<tokio::time::Instant>) {
     }
 }
 
-fn register<'a>(shared: &'a Arc<Shared>, variant: Variant, first: &Bytes) -> Result<Registered<'a>, Status> {
+fn register<'a>(shared: &'a Arc<Shared>, variant: Variant, first: &Bytes) -> Result<(Registered<'a>, Peer), Status> {
     let request = read(variant, first)?;
     let missing = || Status::invalid_argument("missing node information");
     let node = Node::decode(request.node.ok_or_else(missing)?).map_err(|_| missing())?;
@@ -134,6 +136,12 @@ fn register<'a>(shared: &'a Arc<Shared>, variant: Variant, first: &Bytes) -> Res
         return Err(missing());
     }
     let id = node.id.clone();
+    let peer = Peer {
+        runs: shared.runs.clone(),
+        refusals: shared.refusals.clone(),
+        program: Name::from(&*node.user_agent),
+        proxy: Name::from(&*id),
+    };
     let connection = shared.source.connect(node, variant).map_err(|refusal| match refusal {
         Refusal::Invalid(why) => Status::invalid_argument(why),
         Refusal::Denied(why) => Status::permission_denied(why),
@@ -142,7 +150,7 @@ fn register<'a>(shared: &'a Arc<Shared>, variant: Variant, first: &Bytes) -> Res
     let floor = Arc::new(AtomicU64::new(0));
     let notify = shared.publisher.register(connection, floor.clone());
     shared.remember(connection, id);
-    Ok(Registered { shared, connection, floor, notify })
+    Ok((Registered { shared, connection, floor, notify }, peer))
 }
 
 fn read(variant: Variant, message: &Bytes) -> Result<decode::Request<'_>, Status> {

@@ -90,7 +90,7 @@ impl Session {
         }
         let may_remove = !kind.is_target() || self.referrers_are_gone(snapshot, now);
         let first = self.state(kind).is_some_and(|state| !state.answered);
-        let runs = self.runs.clone();
+        let peer = self.peer.clone();
         let state = self.state_mut(kind)?;
         if let Some(rest) = state.next_part(snapshot) {
             return Some(self.send_delta(kind, snapshot, (rest, Vec::new()), assignment, now));
@@ -102,6 +102,7 @@ impl Session {
             state.collect_changes(kind, snapshot, &mut draft);
         }
         state.collect_forced(kind, snapshot, &mut draft);
+        state.leave_out_refused(kind, &peer, &mut draft, now);
         if may_remove {
             let gone = std::mem::take(&mut state.stale).into_iter();
             draft.removed.extend(gone.filter(|name| snapshot.get(&state.views, name).is_none()));
@@ -110,7 +111,7 @@ impl Session {
             self.passed(kind, snapshot.revision());
             return None;
         }
-        let mut run = runs.share(draft.resources.into_values().collect());
+        let mut run = peer.runs.share(draft.resources.into_values().collect());
         if !first {
             (run, state.rest) = run.split(SPLIT);
         }
@@ -231,6 +232,20 @@ impl State {
             false => draft.removed.extend(initial.into_keys()),
         }
         self.resent.clear();
+    }
+
+    /// What others of this kind refused is not tried on this one.
+    fn leave_out_refused(&mut self, kind: ResourceType, peer: &Peer, draft: &mut Draft, now: Instant) {
+        if !peer.knows_refusals() {
+            return;
+        }
+        draft.resources.retain(|name, encoded| {
+            let refused = peer.refuses(kind, name, encoded.version(), now);
+            if refused {
+                self.rejected.insert(name.clone(), encoded.version());
+            }
+            !refused
+        });
     }
 
     fn collect_changes(&mut self, kind: ResourceType, snapshot: &Snapshot, draft: &mut Draft) {

@@ -38,14 +38,10 @@ impl Session {
             return nack;
         }
         let added = names.iter().any(|name| !state.names.contains(name));
-        state.owed |= added
-            || nack.is_some() && !state.retry.is_empty()
-            || nack.as_ref().is_some_and(|nack| !nack.names.is_empty());
+        // After a refusal the answer is repeated with what was taken before; suspects go again one group after the other.
+        state.owed |= added || nack.is_some() || !state.retry.is_empty();
         state.wildcard = star || names.is_empty() && state.wildcard;
         state.names = Arc::new(names);
-        if nack.is_some() {
-            state.refuse_changed();
-        }
         nack
     }
 
@@ -60,6 +56,7 @@ impl Session {
             return None;
         }
         let may_remove = !kind.is_target() || self.referrers_are_gone(snapshot, now);
+        self.adopt(kind, snapshot, views, now);
         let state = self.state_mut(kind)?;
         let moved = state.views != *views;
         let old_views = std::mem::replace(&mut state.views, views.clone());
@@ -70,6 +67,7 @@ impl Session {
             self.passed(kind, snapshot.revision());
             return None;
         }
+        state.retry.pop_front();
         let mut resources = state.wanted(kind, snapshot);
         state.stale.clear();
         if !may_remove {
@@ -79,8 +77,9 @@ impl Session {
         if may_remove || state.last.is_none() {
             state.last = Some(snapshot.clone());
         }
+        state.made = Some(snapshot.clone());
         state.sent = snapshot.revision();
-        let resources = self.runs.share(resources);
+        let resources = self.peer.runs.share(resources);
         let nonce = self.opened(kind, snapshot.revision(), &resources, true, now);
         if kind == ResourceType::Cds
             && let Some(endpoints) = self.state_mut(ResourceType::Eds)
@@ -93,14 +92,34 @@ impl Session {
     }
 }
 
+impl Session {
+    /// What others of this kind refused is not tried on this one; what has changed since is.
+    fn adopt(&mut self, kind: ResourceType, snapshot: &Snapshot, views: &Arc<[ViewId]>, now: Instant) {
+        let peer = self.peer.clone();
+        let Some(state) = self.state_mut(kind) else { return };
+        let current = |name: &Name, version: Version| snapshot.get(views, name).map(Encoded::version) == Some(version);
+        state.rejected.retain(|name, version| current(name, *version));
+        if peer.knows_refusals() {
+            let all = snapshot.all(views).filter(|(name, _)| state.subscribed(name));
+            let known = all.filter(|(name, encoded)| peer.refuses(kind, name, encoded.version(), now));
+            let known: Vec<_> = known.map(|(name, encoded)| (name.clone(), encoded.version())).collect();
+            state.keep_all(&known);
+            state.rejected.extend(known);
+        }
+    }
+}
+
 impl State {
-    /// The full answer; a refused version is replaced by the last one that was taken.
+    /// The full answer; what was refused, or is suspected, is replaced by what was taken last of it.
     fn wanted(&self, kind: ResourceType, snapshot: &Snapshot) -> Vec<Encoded> {
-        let usable = |name: &Name, encoded: &Encoded| match self.rejected.get(name) {
-            Some(version) if *version == encoded.version() => {
-                self.accepted.as_ref().and_then(|accepted| accepted.get(&self.views, name)).cloned()
+        let suspects: BTreeSet<&Name> = self.retry.iter().flatten().collect();
+        let usable = |name: &Name, encoded: &Encoded| {
+            let refused = self.rejected.get(name) == Some(&encoded.version());
+            if refused || suspects.contains(name) {
+                self.kept.get(name).cloned().flatten()
+            } else {
+                Some(encoded.clone())
             }
-            _ => Some(encoded.clone()),
         };
         if self.wildcard {
             return snapshot.all(&self.views).filter_map(|(name, encoded)| usable(name, encoded)).collect();
@@ -119,21 +138,5 @@ impl State {
         let gone =
             last.all(views).filter(|(name, _)| self.subscribed(name) && snapshot.get(&self.views, name).is_none());
         gone.map(|(_, encoded)| encoded.clone()).collect()
-    }
-
-    /// Nothing was named, and a full answer cannot be halved: every change since the last answer that was taken is held back until it
-    /// changes again.
-    fn refuse_changed(&mut self) {
-        if self.retry.is_empty() {
-            return;
-        }
-        self.retry.clear();
-        let (Some(last), Some(accepted)) = (&self.last, &self.accepted) else { return };
-        for (name, encoded) in last.all(&self.views) {
-            let same = accepted.get(&self.views, name).is_some_and(|old| old.version() == encoded.version());
-            if !same {
-                self.rejected.insert(name.clone(), encoded.version());
-            }
-        }
     }
 }

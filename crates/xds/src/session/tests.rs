@@ -357,6 +357,88 @@ enum Step {
     Wait(u64),
 }
 
+/// Acks, except that an answer with `bad` in it is refused without a name.
+fn settle_without(bench: &mut Bench, bad: Version) -> Vec<String> {
+    let mut all = Vec::new();
+    for _ in 0..40 {
+        let responses = bench.take();
+        if responses.is_empty() {
+            return all;
+        }
+        for response in responses {
+            let refused = response.resources.iter().any(|encoded| encoded.version() == bad);
+            bench.answer(&response, refused.then_some("malformed"));
+            all.push(show(&response));
+        }
+    }
+    panic!("no end: {all:?}");
+}
+
+#[test]
+fn state_of_the_world_finds_what_was_refused_without_a_name_and_goes_on_with_its_last_good_bytes() {
+    let mut bench = Bench::new(Variant::Sotw, Ordering::MakeBeforeBreak);
+    let names = ["a", "b", "c", "d", "e"];
+    let first: Vec<_> = names.map(|name| (Cds, name, Some("1"))).into();
+    bench.publish(&first);
+    bench.ask(Cds, &[]);
+    bench.settle();
+    let second: Vec<_> = names.map(|name| (Cds, name, Some(if name == "d" { "bad" } else { "2" }))).into();
+    bench.publish(&second);
+    let bad = resource(Cds, "d", "bad").version();
+    settle_without(&mut bench, bad);
+    assert_eq!(bench.session.status()[0].rejected, [Name::from("d")]);
+    // A change of something else: the refused one stays what it was.
+    bench.publish(&[(Cds, "a", Some("3"))]);
+    let responses = bench.take();
+    let sent: BTreeMap<&str, Version> =
+        responses[0].resources.iter().map(|encoded| (encoded.name(), encoded.version())).collect();
+    for (name, body) in [("a", "3"), ("b", "2"), ("c", "2"), ("d", "1"), ("e", "2")] {
+        assert_eq!(sent[name], resource(Cds, name, body).version(), "{name}");
+    }
+    bench.answer(&responses[0], None);
+    bench.publish(&[(Cds, "d", Some("good"))]);
+    let responses = bench.take();
+    assert!(responses[0].resources.iter().any(|encoded| encoded.version() == resource(Cds, "d", "good").version()));
+    bench.answer(&responses[0], None);
+    assert!(bench.session.status()[0].rejected.is_empty());
+}
+
+/// A stream of another proxy in the same server.
+fn another(of: &Bench, program: &str, proxy: &str, variant: Variant) -> Bench {
+    let peer = Peer { program: Name::from(program), proxy: Name::from(proxy), ..of.session.peer.clone() };
+    let mut bench = Bench::new(variant, Ordering::MakeBeforeBreak);
+    bench.session = Session::with(variant, Ordering::MakeBeforeBreak, bench.now, peer);
+    bench
+}
+
+#[test]
+fn what_two_proxies_of_a_kind_refuse_is_not_tried_on_a_third() {
+    for variant in [Variant::Delta, Variant::Sotw] {
+        let root = Bench::delta();
+        let refuse = |proxy: &str| {
+            let mut bench = another(&root, "envoy 1.40.0", proxy, Variant::Delta);
+            bench.publish(&[(Cds, "a", Some("1")), (Cds, "b", Some("bad"))]);
+            bench.ask(Cds, &[]);
+            let response = bench.take().remove(0);
+            bench.answer(&response, Some("cluster b: no"));
+        };
+        let sent = |program: &str, body: &str| {
+            let mut bench = another(&root, program, "new", variant);
+            bench.publish(&[(Cds, "a", Some("1")), (Cds, "b", Some(body))]);
+            bench.ask(Cds, &[]);
+            (bench.shown(), bench.session.status()[0].rejected.clone())
+        };
+        let all = (vec!["cds[a b]".to_owned()], Vec::new());
+        refuse("p1");
+        refuse("p1");
+        assert_eq!(sent("envoy 1.40.0", "bad"), all, "one proxy speaks for itself");
+        refuse("p2");
+        assert_eq!(sent("envoy 1.40.0", "bad"), (vec!["cds[a]".to_owned()], vec![Name::from("b")]));
+        assert_eq!(sent("envoy 1.41.0", "bad"), all, "another version may take it");
+        assert_eq!(sent("envoy 1.40.0", "good"), all, "a repaired object goes");
+    }
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         5 => (0..5usize, 0..4u8, prop::option::weighted(0.7, 0..4u8)).prop_map(|(kind, name, body)| Step::Publish(kind, name, body)),
