@@ -33,6 +33,26 @@ pub trait ApiKind: Sized + Clone + PartialEq + fmt::Debug + Send + Sync + Deseri
     fn check(&self, meta: &ObjectMeta, issues: &mut Issues);
 }
 
+/// A kind of a namespaced object that is read from `spec`, with its rules.
+macro_rules! spec_kind {
+    ($type:ident, $group:expr, $versions:expr, $plural:literal, $check:expr) => {
+        impl $crate::ApiKind for $type {
+            const KIND: $crate::Kind = $crate::Kind::$type;
+            const GROUP: &'static str = $group;
+            const VERSIONS: &'static [&'static str] = $versions;
+            const PLURAL: &'static str = $plural;
+            const NAMESPACED: bool = true;
+            const BODY: $crate::Body = $crate::Body::Spec;
+
+            fn check(&self, meta: &$crate::ObjectMeta, issues: &mut $crate::Issues) {
+                let rules: fn(&Self, &$crate::ObjectMeta, &mut $crate::Issues) = $check;
+                rules(self, meta, issues);
+            }
+        }
+    };
+}
+pub(crate) use spec_kind;
+
 /// Calls a macro with the table: `field: Type` for each kind.
 #[macro_export]
 macro_rules! for_each_kind {
@@ -43,8 +63,16 @@ macro_rules! for_each_kind {
             gateways: Gateway,
             service_entries: ServiceEntry,
             workload_entries: WorkloadEntry,
+            workload_groups: WorkloadGroup,
             sidecars: Sidecar,
+            envoy_filters: EnvoyFilter,
+            proxy_configs: ProxyConfig,
             peer_authentications: PeerAuthentication,
+            request_authentications: RequestAuthentication,
+            authorization_policies: AuthorizationPolicy,
+            telemetries: Telemetry,
+            wasm_plugins: WasmPlugin,
+            traffic_extensions: TrafficExtension,
             services: Service,
             endpoint_slices: EndpointSlice,
             pods: Pod,
@@ -80,6 +108,11 @@ macro_rules! kinds {
         impl Kind {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// The name of its type here.
+            fn type_name(self) -> &'static str {
+                match self { $(Self::$kind => stringify!($kind)),* }
+            }
 
             /// API group; empty for core.
             #[must_use]
@@ -133,19 +166,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::KubeNamespace => "Namespace",
-            Self::VirtualService => "VirtualService",
-            Self::DestinationRule => "DestinationRule",
-            Self::Gateway => "Gateway",
-            Self::ServiceEntry => "ServiceEntry",
-            Self::WorkloadEntry => "WorkloadEntry",
-            Self::Sidecar => "Sidecar",
-            Self::PeerAuthentication => "PeerAuthentication",
-            Self::Service => "Service",
-            Self::EndpointSlice => "EndpointSlice",
-            Self::Pod => "Pod",
-            Self::Node => "Node",
-            Self::Secret => "Secret",
-            Self::ConfigMap => "ConfigMap",
+            other => other.type_name(),
         }
     }
 

@@ -54,6 +54,17 @@ pub(crate) fn note(kind: Kind, body: &Value, inner: &str, issues: &mut Issues) {
             }
             &[]
         }
+        Kind::AuthorizationPolicy
+        | Kind::EnvoyFilter
+        | Kind::ProxyConfig
+        | Kind::RequestAuthentication
+        | Kind::Telemetry
+        | Kind::TrafficExtension
+        | Kind::WasmPlugin
+        | Kind::WorkloadGroup => {
+            issues.note(Severity::Info, CODE, inner, "objects of this kind have no effect so far");
+            &[]
+        }
         Kind::ConfigMap
         | Kind::EndpointSlice
         | Kind::KubeNamespace

@@ -6,6 +6,7 @@
 mod checked;
 pub mod core;
 mod decode;
+pub mod extensions;
 mod issue;
 mod kinds;
 mod ledger;
@@ -15,6 +16,8 @@ mod object;
 pub mod rules;
 pub mod scalars;
 pub mod security;
+mod selectors;
+pub mod telemetry;
 pub mod yaml;
 
 pub use checked::Checked;
@@ -25,5 +28,11 @@ pub use ledger::of_mesh_settings;
 pub use object::{Object, ObjectId, ObjectMeta, Origin};
 
 pub use crate::core::{ConfigMap, EndpointSlice, KubeNamespace, Node, Pod, Secret, Service};
-pub use networking::{DestinationRule, Gateway, ServiceEntry, Sidecar, VirtualService, WorkloadEntry};
-pub use security::PeerAuthentication;
+pub use extensions::{TrafficExtension, WasmPlugin};
+pub use networking::{
+    DestinationRule, EnvoyFilter, Gateway, ProxyConfig, ServiceEntry, Sidecar, VirtualService, WorkloadEntry,
+    WorkloadGroup,
+};
+pub use security::{AuthorizationPolicy, PeerAuthentication, RequestAuthentication};
+pub use selectors::{MatchSelector, PolicyTargetReference};
+pub use telemetry::Telemetry;

@@ -3,6 +3,7 @@
 use names::Labels;
 
 use crate::Issues;
+use crate::scalars::Duration;
 
 /// A host: DNS labels, of which only the first may be `*`.
 pub(crate) fn host(path: &str, host: &str, issues: &mut Issues) {
@@ -59,5 +60,20 @@ pub(crate) fn export_to(path: &str, export: &[names::Name], issues: &mut Issues)
         if (*namespace == "*" || *namespace == "~") && export.len() > 1 {
             issues.error(format!("{path}[{at}]"), format!("{namespace} stands alone"));
         }
+    }
+}
+
+/// An address or a CIDR.
+pub(crate) fn network(path: &str, written: &str, issues: &mut Issues) {
+    if written.parse::<std::net::IpAddr>().is_err() && written.parse::<ipnet::IpNet>().is_err() {
+        issues.error(path, format!("{written:?} is neither an address nor a CIDR"));
+    }
+}
+
+/// At least 1 ms, in whole milliseconds.
+pub(crate) fn duration(path: &str, duration: Duration, issues: &mut Issues) {
+    let nanos = duration.std().as_nanos();
+    if nanos < 1_000_000 || !nanos.is_multiple_of(1_000_000) {
+        issues.error(path, format!("{duration}: durations are whole milliseconds, at least one"));
     }
 }

@@ -6,6 +6,28 @@ use std::time::Duration as Std;
 use names::Name;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+/// Makes an enum of words as users write them; the first is the default.
+macro_rules! keywords {
+    ($(#[$about:meta])* pub enum $name:ident { $first:ident = $first_word:literal $(, $rest:ident = $word:literal)* $(,)? }) => {
+        $(#[$about])*
+        #[derive(
+            Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+        )]
+        pub enum $name {
+            #[doc = concat!("`", $first_word, "`")]
+            #[default]
+            #[serde(rename = $first_word)]
+            $first,
+            $(
+                #[doc = concat!("`", $word, "`")]
+                #[serde(rename = $word)]
+                $rest,
+            )*
+        }
+    };
+}
+pub(crate) use keywords;
+
 /// A duration as users write it: `1h30m`, `0.5s`, `100ms` (Go) or `5s` (proto JSON).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Duration(Std);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use names::Labels;
 use serde::{Deserialize, Serialize};
 
+use crate::selectors::{self, MatchSelector};
 use crate::{Issues, rules};
 
 /// What workloads take from their peers: plain text, mutual TLS, or both.
@@ -19,14 +20,6 @@ pub struct PeerAuthentication {
     pub port_level_mtls: BTreeMap<u32, MutualTls>,
 }
 
-/// Selects workloads by labels.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct MatchSelector {
-    /// All of these.
-    pub match_labels: Labels,
-}
-
 /// A mode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -35,28 +28,15 @@ pub struct MutualTls {
     pub mode: Option<MutualTlsMode>,
 }
 
-/// What is taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum MutualTlsMode {
-    /// `UNSET`: what the next wider scope says.
-    #[default]
-    #[serde(rename = "UNSET")]
-    Unset,
-    /// `DISABLE`: plain text.
-    #[serde(rename = "DISABLE")]
-    Disable,
-    /// `PERMISSIVE`: both.
-    #[serde(rename = "PERMISSIVE")]
-    Permissive,
-    /// `STRICT`: mutual TLS.
-    #[serde(rename = "STRICT")]
-    Strict,
+crate::scalars::keywords! {
+    /// What is taken; UNSET is what the next wider scope says.
+    pub enum MutualTlsMode { Unset = "UNSET", Disable = "DISABLE", Permissive = "PERMISSIVE", Strict = "STRICT" }
 }
 
 pub(super) fn check(spec: &PeerAuthentication, issues: &mut Issues) {
     let labels = spec.selector.as_ref().map(|selector| &selector.match_labels);
     if let Some(labels) = labels {
-        rules::labels("spec.selector.matchLabels", labels, issues);
+        selectors::labels("spec.selector.matchLabels", labels, issues);
     }
     if spec.port_level_mtls.is_empty() {
         return;

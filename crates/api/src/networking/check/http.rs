@@ -42,17 +42,9 @@ pub(super) fn check(path: &str, route: &HttpRoute, issues: &mut Issues) {
 
 /// At least 1 ms, in whole milliseconds; 0 switches off.
 pub(super) fn duration(path: &str, duration: Duration, issues: &mut Issues) {
-    let nanos = duration.std().as_nanos();
-    if !duration.is_zero() && (nanos < 1_000_000 || !nanos.is_multiple_of(1_000_000)) {
-        issues.error(path, format!("{duration}: durations are whole milliseconds, at least one"));
+    if !duration.is_zero() {
+        rules::duration(path, duration, issues);
     }
-}
-
-fn positive(path: &str, value: Duration, issues: &mut Issues) {
-    if value.is_zero() {
-        issues.error(path, "a duration of at least 1ms is needed");
-    }
-    duration(path, value, issues);
 }
 
 fn percent(path: &str, percent: Option<Percent>, issues: &mut Issues) {
@@ -93,7 +85,7 @@ fn retries(path: &str, retry: &HttpRetry, issues: &mut Issues) {
         duration(&format!("{path}.perTryTimeout"), timeout, issues);
     }
     if let Some(backoff) = retry.backoff {
-        positive(&format!("{path}.backoff"), backoff, issues);
+        rules::duration(&format!("{path}.backoff"), backoff, issues);
     }
     for condition in retry.retry_on.split(',').map(str::trim).filter(|condition| !condition.is_empty()) {
         let status = condition.parse::<u32>().is_ok_and(|status| (100..600).contains(&status));
@@ -176,7 +168,7 @@ fn faults(path: &str, fault: &HttpFaultInjection, issues: &mut Issues) {
     if let Some(delay) = &fault.delay {
         percent(&format!("{path}.delay.percentage"), delay.percentage, issues);
         match delay.fixed_delay {
-            Some(fixed) => positive(&format!("{path}.delay.fixedDelay"), fixed, issues),
+            Some(fixed) => rules::duration(&format!("{path}.delay.fixedDelay"), fixed, issues),
             None => issues.error(format!("{path}.delay"), "fixedDelay is needed; no other delay is supported"),
         }
         if !(0..=100).contains(&delay.percent) {

@@ -93,6 +93,11 @@ fn workload(path: &str, spec: &WorkloadEntry, issues: &mut Issues) {
     if spec.address.is_empty() && spec.network.is_empty() {
         issues.error(format!("{path}.address"), "an address (or a network) is needed");
     }
+    template(path, spec, issues);
+}
+
+/// What holds for a workload without an address of its own, too.
+pub(super) fn template(path: &str, spec: &WorkloadEntry, issues: &mut Issues) {
     if spec.address.starts_with("unix://") && !spec.ports.is_empty() {
         issues.error(format!("{path}.ports"), "a unix address has no ports");
     }

@@ -1,0 +1,240 @@
+//! EnvoyFilter as users write it: patches of what is generated.
+
+use std::collections::BTreeMap;
+
+use names::Name;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::WorkloadSelector;
+use crate::scalars::keywords;
+use crate::selectors::PolicyTargetReference;
+
+/// Patches for some proxies.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvoyFilter {
+    /// Which workloads.
+    pub workload_selector: Option<WorkloadSelector>,
+    /// What it is attached to.
+    pub target_refs: Vec<PolicyTargetReference>,
+    /// In the order in which they are applied.
+    pub config_patches: Vec<ConfigPatch>,
+    /// Lower first.
+    pub priority: i32,
+}
+
+/// One patch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ConfigPatch {
+    /// What is patched.
+    pub apply_to: Option<ApplyTo>,
+    /// Which of them.
+    pub r#match: Option<PatchMatch>,
+    /// How.
+    pub patch: Option<Patch>,
+}
+
+/// How something is patched.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Patch {
+    /// What is done.
+    pub operation: Option<PatchOperation>,
+    /// With what.
+    pub value: Option<Value>,
+    /// Where a filter is put.
+    pub filter_class: Option<FilterClass>,
+}
+
+/// Which objects are patched.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PatchMatch {
+    /// Which side.
+    pub context: Option<PatchContext>,
+    /// Which proxies.
+    pub proxy: Option<ProxyMatch>,
+    /// Which listeners.
+    pub listener: Option<ListenerMatch>,
+    /// Which routes.
+    pub route_configuration: Option<RouteConfigurationMatch>,
+    /// Which clusters.
+    pub cluster: Option<ClusterMatch>,
+    /// What of waypoints.
+    pub waypoint: Option<WaypointMatch>,
+}
+
+/// Which proxies.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProxyMatch {
+    /// Expression for the version.
+    pub proxy_version: Name,
+    /// Metadata, word for word.
+    pub metadata: BTreeMap<Name, Name>,
+}
+
+/// Which clusters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClusterMatch {
+    /// Port of the service.
+    pub port_number: u32,
+    /// Its host.
+    pub service: Name,
+    /// Its subset.
+    pub subset: Name,
+    /// The name, word for word.
+    pub name: Name,
+}
+
+/// Which routes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RouteConfigurationMatch {
+    /// Port of the listener.
+    pub port_number: u32,
+    /// Name of a gateway's port.
+    pub port_name: Name,
+    /// `namespace/name`.
+    pub gateway: Name,
+    /// Which virtual hosts.
+    pub vhost: Option<VirtualHostMatch>,
+    /// The name, word for word.
+    pub name: Name,
+}
+
+/// Which virtual hosts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VirtualHostMatch {
+    /// `host:port`.
+    pub name: Name,
+    /// One of its domains.
+    pub domain_name: Name,
+    /// Which routes.
+    pub route: Option<RouteMatch>,
+}
+
+/// Which routes of a virtual host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RouteMatch {
+    /// The name.
+    pub name: Name,
+    /// What it does.
+    pub action: Option<RouteAction>,
+}
+
+/// Which listeners.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ListenerMatch {
+    /// The port.
+    pub port_number: u32,
+    /// Name of the port.
+    pub port_name: Name,
+    /// Which chains.
+    pub filter_chain: Option<FilterChainMatch>,
+    /// A listener filter.
+    pub listener_filter: Name,
+    /// The name, word for word.
+    pub name: Name,
+}
+
+/// Which filter chains.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FilterChainMatch {
+    /// The name.
+    pub name: Name,
+    /// A server name.
+    pub sni: Name,
+    /// `tls` or `raw_buffer`.
+    pub transport_protocol: Name,
+    /// With commas.
+    pub application_protocols: Name,
+    /// Which filters.
+    pub filter: Option<FilterMatch>,
+    /// The destination port.
+    pub destination_port: u32,
+    /// Name of the transport socket.
+    pub transport_socket: Option<Value>,
+}
+
+/// Which network filters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FilterMatch {
+    /// The name.
+    pub name: Name,
+    /// Which HTTP filter in it.
+    pub sub_filter: Option<SubFilterMatch>,
+}
+
+/// Which HTTP filters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SubFilterMatch {
+    /// The name.
+    pub name: Name,
+}
+
+/// What of waypoints.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WaypointMatch {
+    /// Port of the service.
+    pub port_number: u32,
+    /// Which routes.
+    pub route: Option<WaypointRouteMatch>,
+    /// Which filters.
+    pub filter: Option<FilterMatch>,
+}
+
+/// Which routes of waypoints.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WaypointRouteMatch {
+    /// The name.
+    pub name: Name,
+}
+
+keywords! {
+    /// What is patched.
+    pub enum ApplyTo {
+        Invalid = "INVALID", Listener = "LISTENER", FilterChain = "FILTER_CHAIN", NetworkFilter = "NETWORK_FILTER",
+        HttpFilter = "HTTP_FILTER", RouteConfiguration = "ROUTE_CONFIGURATION", VirtualHost = "VIRTUAL_HOST",
+        HttpRoute = "HTTP_ROUTE", Cluster = "CLUSTER", ExtensionConfig = "EXTENSION_CONFIG", Bootstrap = "BOOTSTRAP",
+        ListenerFilter = "LISTENER_FILTER",
+    }
+}
+
+keywords! {
+    /// Which side.
+    pub enum PatchContext {
+        Any = "ANY", SidecarInbound = "SIDECAR_INBOUND", SidecarOutbound = "SIDECAR_OUTBOUND", Gateway = "GATEWAY",
+        Waypoint = "WAYPOINT",
+    }
+}
+
+keywords! {
+    /// What a route does.
+    pub enum RouteAction { Any = "ANY", Route = "ROUTE", Redirect = "REDIRECT", DirectResponse = "DIRECT_RESPONSE" }
+}
+
+keywords! {
+    /// What a patch does.
+    pub enum PatchOperation {
+        Invalid = "INVALID", Merge = "MERGE", Add = "ADD", Remove = "REMOVE", InsertBefore = "INSERT_BEFORE",
+        InsertAfter = "INSERT_AFTER", InsertFirst = "INSERT_FIRST", Replace = "REPLACE",
+        MergeAndReplaceList = "MERGE_AND_REPLACE_LIST",
+    }
+}
+
+keywords! {
+    /// Where a filter is put.
+    pub enum FilterClass { Unspecified = "UNSPECIFIED", Authn = "AUTHN", Authz = "AUTHZ", Stats = "STATS" }
+}

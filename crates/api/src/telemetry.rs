@@ -1,0 +1,270 @@
+//! Group `telemetry.istio.io`: what is logged, counted and traced.
+
+use std::collections::BTreeMap;
+
+use names::Name;
+use serde::{Deserialize, Serialize};
+
+use crate::kinds::spec_kind;
+use crate::scalars::{Duration, keywords};
+use crate::selectors::{self, MatchSelector, PolicyTargetReference};
+use crate::{Issues, ObjectMeta, rules};
+
+spec_kind!(Telemetry, "telemetry.istio.io", &["v1", "v1alpha1"], "telemetries", check);
+
+/// Tracing, metrics and logs of some workloads.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Telemetry {
+    /// Which workloads.
+    pub selector: Option<MatchSelector>,
+    /// What it is attached to: the older form.
+    pub target_ref: Option<PolicyTargetReference>,
+    /// What it is attached to.
+    pub target_refs: Vec<PolicyTargetReference>,
+    /// Tracing.
+    pub tracing: Vec<Tracing>,
+    /// Metrics.
+    pub metrics: Vec<Metrics>,
+    /// Logs.
+    pub access_logging: Vec<AccessLogging>,
+}
+
+/// Tracing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Tracing {
+    /// Which side.
+    pub r#match: Option<ModeSelector>,
+    /// To whom.
+    pub providers: Vec<ProviderRef>,
+    /// 0 to 100.
+    pub random_sampling_percentage: Option<f64>,
+    /// No spans.
+    pub disable_span_reporting: Option<bool>,
+    /// Further tags.
+    pub custom_tags: BTreeMap<Name, CustomTag>,
+    /// Sampling goes by the request id.
+    pub use_request_id_for_trace_sampling: Option<bool>,
+    /// Istio's own tags.
+    pub enable_istio_tags: Option<bool>,
+    /// Headers are not passed on.
+    pub disable_context_propagation: Option<bool>,
+}
+
+/// Which side.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ModeSelector {
+    /// Client, server or both.
+    pub mode: Option<WorkloadMode>,
+}
+
+/// An entry of the mesh settings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProviderRef {
+    /// Its name.
+    pub name: Name,
+}
+
+/// A tag: exactly one form.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CustomTag {
+    /// As written.
+    pub literal: Option<Valued>,
+    /// From the proxy's environment.
+    pub environment: Option<Named>,
+    /// From a header.
+    pub header: Option<Named>,
+    /// From a format.
+    pub formatter: Option<Valued>,
+}
+
+/// A value.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Valued {
+    /// Not empty.
+    pub value: Name,
+}
+
+/// A name, and what stands where it gives nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Named {
+    /// Not empty.
+    pub name: Name,
+    /// Without it.
+    pub default_value: Name,
+}
+
+/// Metrics.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metrics {
+    /// To whom.
+    pub providers: Vec<ProviderRef>,
+    /// Later ones win.
+    pub overrides: Vec<MetricsOverrides>,
+    /// Of TCP.
+    pub reporting_interval: Option<Duration>,
+}
+
+/// A change of some metrics.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MetricsOverrides {
+    /// Which.
+    pub r#match: Option<MetricSelector>,
+    /// Not at all.
+    pub disabled: Option<bool>,
+    /// Changed tags.
+    pub tag_overrides: BTreeMap<Name, TagOverride>,
+}
+
+/// Which metrics.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MetricSelector {
+    /// One of Istio's.
+    pub metric: Option<IstioMetric>,
+    /// Another.
+    pub custom_metric: Option<Name>,
+    /// Client, server or both.
+    pub mode: Option<WorkloadMode>,
+}
+
+/// A changed tag.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TagOverride {
+    /// What is done.
+    pub operation: Option<TagOperation>,
+    /// An expression.
+    pub value: Name,
+}
+
+/// Logs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AccessLogging {
+    /// Which side.
+    pub r#match: Option<ModeSelector>,
+    /// To whom.
+    pub providers: Vec<ProviderRef>,
+    /// Not at all.
+    pub disabled: Option<bool>,
+    /// Which entries.
+    pub filter: Option<LogFilter>,
+}
+
+/// Which log entries.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LogFilter {
+    /// An expression.
+    pub expression: Name,
+}
+
+keywords! {
+    /// Client, server or both.
+    pub enum WorkloadMode {
+        ClientAndServer = "CLIENT_AND_SERVER", Client = "CLIENT", Server = "SERVER", Undefined = "UNDEFINED",
+    }
+}
+
+keywords! {
+    /// Istio's metrics.
+    pub enum IstioMetric {
+        All = "ALL_METRICS", RequestCount = "REQUEST_COUNT", RequestDuration = "REQUEST_DURATION",
+        RequestSize = "REQUEST_SIZE", ResponseSize = "RESPONSE_SIZE", TcpOpened = "TCP_OPENED_CONNECTIONS",
+        TcpClosed = "TCP_CLOSED_CONNECTIONS", TcpSent = "TCP_SENT_BYTES", TcpReceived = "TCP_RECEIVED_BYTES",
+        GrpcRequests = "GRPC_REQUEST_MESSAGES", GrpcResponses = "GRPC_RESPONSE_MESSAGES",
+    }
+}
+
+keywords! {
+    /// What is done to a tag.
+    pub enum TagOperation { Upsert = "UPSERT", Remove = "REMOVE" }
+}
+
+/// Rules of Telemetry (`istio: pkg/config/validation/validation.go ValidateTelemetry`).
+fn check(spec: &Telemetry, _: &ObjectMeta, issues: &mut Issues) {
+    selectors::check(spec.selector.as_ref(), spec.target_ref.as_ref(), &spec.target_refs, issues);
+    if spec.tracing.len() > 1 {
+        issues.warning("spec.tracing", "only the first entry is used");
+    }
+    for (at, each) in spec.tracing.iter().enumerate() {
+        tracing(&format!("spec.tracing[{at}]"), each, issues);
+    }
+    for (at, each) in spec.metrics.iter().enumerate() {
+        let path = format!("spec.metrics[{at}]");
+        providers(&path, &each.providers, issues);
+        if let Some(interval) = each.reporting_interval {
+            rules::duration(&format!("{path}.reportingInterval"), interval, issues);
+        }
+        for (number, change) in each.overrides.iter().enumerate() {
+            overrides(&format!("{path}.overrides[{number}]"), change, issues);
+        }
+    }
+    for (at, each) in spec.access_logging.iter().enumerate() {
+        providers(&format!("spec.accessLogging[{at}]"), &each.providers, issues);
+    }
+}
+
+fn providers(path: &str, providers: &[ProviderRef], issues: &mut Issues) {
+    for (at, _) in providers.iter().enumerate().filter(|(_, provider)| provider.name.is_empty()) {
+        issues.error(format!("{path}.providers[{at}].name"), "a provider needs a name");
+    }
+}
+
+fn tracing(path: &str, tracing: &Tracing, issues: &mut Issues) {
+    if tracing.providers.len() > 1 {
+        issues.warning(format!("{path}.providers"), "only the first provider is used");
+    }
+    providers(path, &tracing.providers, issues);
+    if tracing.random_sampling_percentage.is_some_and(|share| !(0.0..=100.0).contains(&share)) {
+        issues.error(format!("{path}.randomSamplingPercentage"), "a percentage is in 0..100");
+    }
+    for (name, tag) in &tracing.custom_tags {
+        if name.is_empty() {
+            issues.error(format!("{path}.customTags"), "a tag needs a name");
+        }
+        let path = format!("{path}.customTags.{name}");
+        let forms = [
+            tag.literal.as_ref().map(|form| ("literal.value", &form.value)),
+            tag.environment.as_ref().map(|form| ("environment.name", &form.name)),
+            tag.header.as_ref().map(|form| ("header.name", &form.name)),
+            tag.formatter.as_ref().map(|form| ("formatter.value", &form.value)),
+        ];
+        match forms.into_iter().flatten().collect::<Vec<_>>().as_slice() {
+            [(field, value)] if value.is_empty() => issues.error(format!("{path}.{field}"), "must not be empty"),
+            [_] => {}
+            _ => issues.error(path, "exactly one of literal, environment, header and formatter is needed"),
+        }
+    }
+}
+
+fn overrides(path: &str, change: &MetricsOverrides, issues: &mut Issues) {
+    if let Some(wanted) = &change.r#match {
+        if wanted.metric.is_some() && wanted.custom_metric.is_some() {
+            issues.error(format!("{path}.match"), "metric and customMetric exclude each other");
+        }
+        if wanted.custom_metric.as_ref().is_some_and(|name| name.is_empty()) {
+            issues.error(format!("{path}.match.customMetric"), "must not be empty");
+        }
+    }
+    for (name, tag) in &change.tag_overrides {
+        let path = format!("{path}.tagOverrides.{name}.value");
+        match tag.operation.unwrap_or_default() {
+            TagOperation::Upsert if tag.value.is_empty() => issues.error(path, "UPSERT needs a value"),
+            TagOperation::Remove if !tag.value.is_empty() => issues.error(path, "REMOVE takes no value"),
+            TagOperation::Upsert | TagOperation::Remove => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
