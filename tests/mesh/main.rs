@@ -136,6 +136,8 @@ fn policy() -> impl Strategy<Value = String> {
         ", trafficPolicy: {tls: {mode: DISABLE}, loadBalancer: {simple: PASSTHROUGH}}",
     ]);
     (name(), namespace(), host(), policy, export()).prop_map(|(name, namespace, host, policy, export)| {
+        // A rule for selected workloads is only for its own namespace.
+        let export = if policy.contains("workloadSelector") { "" } else { export };
         istio("DestinationRule", name, namespace, &format!("{{host: '{host}'{policy}{export}}}"))
     })
 }

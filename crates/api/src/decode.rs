@@ -5,13 +5,12 @@
 //! since an emptied `match` would turn a route into a catch-all. Without an item around the mistake there is no object, and the caller
 //! keeps what it had.
 
-use std::collections::BTreeMap;
-
-use names::{Labels, Name};
 use serde_json::{Map, Value};
 
 use crate::yaml::Document;
 use crate::{AnyObject, ApiKind, Body, Checked, Issue, Issues, Kind, Object, ObjectId, ObjectMeta, Origin, Severity};
+
+mod metadata;
 
 /// How mistakes are taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,16 +51,19 @@ fn one(value: &Value, prefix: &str, document: &Document, mode: Mode) -> (Option<
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let Some(kind) = Kind::find(group, kind_name) else {
-        let severity =
-            if OUR_GROUPS.contains(&group) && mode == Mode::Strict { Severity::Warning } else { Severity::Info };
-        let message = format!("kind {kind_name} of {api_version} is not one that is looked at; skipped");
+        let ours = OUR_GROUPS.contains(&group);
+        let severity = if ours && mode == Mode::Strict { Severity::Error } else { Severity::Info };
+        let message = match ours {
+            true => format!("there is no kind {kind_name} in {api_version}"),
+            false => format!("kind {kind_name} of {api_version} is not one that is looked at; skipped"),
+        };
         return (None, vec![issue(severity, None, prefix, &message, document)]);
     };
     if !kind.versions().contains(&version) {
         let message = format!("{kind} has no version {version}; there are {}", kind.versions().join(", "));
         return (None, vec![issue(Severity::Error, None, &join(prefix, "apiVersion"), &message, document)]);
     }
-    let (meta, origin) = match metadata(value, kind, document) {
+    let (meta, origin) = match metadata::read(value, kind, document) {
         Ok(read) => read,
         Err((path, message)) => {
             return (None, vec![issue(Severity::Error, None, &join(prefix, &path), &message, document)]);
@@ -84,57 +86,6 @@ fn join(prefix: &str, path: &str) -> String {
         (_, true) => prefix.to_owned(),
         (false, false) => format!("{prefix}.{path}"),
     }
-}
-
-/// Reads `metadata`; a mistake is a path and a message.
-fn metadata(value: &Value, kind: Kind, document: &Document) -> Result<(ObjectMeta, Origin), (String, String)> {
-    let empty = Map::new();
-    let meta = value.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
-    let text = |key: &str| match meta.get(key) {
-        None | Some(Value::Null) => Ok(""),
-        Some(Value::String(text)) => Ok(text.as_str()),
-        Some(other) => Err((format!("metadata.{key}"), format!("a string is needed, not {other}"))),
-    };
-    let strings = |key: &str| -> Result<BTreeMap<Name, Name>, (String, String)> {
-        let Some(map) = meta.get(key).and_then(Value::as_object) else { return Ok(BTreeMap::new()) };
-        let read = map.iter().map(|(name, value)| match value {
-            Value::String(text) => Ok((Name::from(name.as_str()), Name::from(text.as_str()))),
-            Value::Null => Ok((Name::from(name.as_str()), Name::default())),
-            other => Err((format!("metadata.{key}.{name}"), format!("a string is needed, not {other}"))),
-        });
-        read.collect()
-    };
-    let name = text("name")?;
-    if name.is_empty() {
-        return Err(("metadata.name".into(), "an object needs a name".into()));
-    }
-    let namespace = match (kind.namespaced(), text("namespace")?) {
-        (false, _) => "",
-        (true, "") => "default",
-        (true, namespace) => namespace,
-    };
-    let created = match text("creationTimestamp")? {
-        "" => None,
-        time => match time.parse::<jiff::Timestamp>() {
-            Ok(time) => Some(time.as_second()),
-            Err(error) => return Err(("metadata.creationTimestamp".into(), format!("not a time: {error}"))),
-        },
-    };
-    let labels: Labels = strings("labels")?.into_iter().collect();
-    let meta_read = ObjectMeta {
-        name: Name::from(name),
-        namespace: Name::from(namespace),
-        labels,
-        annotations: strings("annotations")?,
-        created,
-    };
-    let origin = Origin {
-        file: document.file().cloned(),
-        line: document.line,
-        generation: meta.get("generation").and_then(Value::as_i64).unwrap_or(0),
-        resource_version: Name::from(text("resourceVersion")?),
-    };
-    Ok((meta_read, origin))
 }
 
 /// An object on its way to being checked.
@@ -192,6 +143,7 @@ impl Draft<'_> {
                 }
             };
             let mut found = Issues::default();
+            metadata::check(&self.meta, K::KIND, &mut found);
             spec.check(&self.meta, &mut found);
             crate::ledger::note(K::KIND, &body, inner, &mut found);
             let first_error =

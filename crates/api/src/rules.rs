@@ -5,15 +5,91 @@ use names::Labels;
 use crate::Issues;
 use crate::scalars::Duration;
 
-/// A host: DNS labels, of which only the first may be `*`.
+/// A host, of which the first label may be a wildcard: `*`, or `*` with the end of a label
+/// (`istio: pkg/config/validation/agent/validation.go ValidateWildcardDomain`).
 pub(crate) fn host(path: &str, host: &str, issues: &mut Issues) {
-    if host.contains(':') && host.parse::<std::net::IpAddr>().is_err() {
-        issues.error(path, format!("host {host:?} must not hold a port"));
+    if host == "*" {
         return;
     }
-    let rest = if host == "*" { return } else { host.strip_prefix("*.").unwrap_or(host) };
-    if host.is_empty() || host.len() > 255 || !rest.split('.').all(dns_label) {
+    let rest = match host.split_once('.') {
+        Some(("*", rest)) => rest,
+        _ => host.strip_prefix("*-").or_else(|| host.strip_prefix('*')).unwrap_or(host),
+    };
+    if rest.contains(':') {
+        return issues.error(path, format!("host {host:?} must not hold a port"));
+    }
+    if host.len() > 255 || !names_host(rest) {
         issues.error(path, format!("{host:?} is not a host name, nor a wildcard of one such as *.example.com"));
+    }
+}
+
+/// A host or an address.
+pub(crate) fn host_or_address(path: &str, written: &str, issues: &mut Issues) {
+    if written.parse::<std::net::IpAddr>().is_err() {
+        host(path, written, issues);
+    }
+}
+
+/// A fully qualified name, without wildcard.
+pub(crate) fn fqdn(path: &str, written: &str, issues: &mut Issues) {
+    if written.is_empty() || written.len() > 255 || !names_host(written) {
+        issues.error(path, format!("{written:?} is not a host name"));
+    }
+}
+
+/// A fully qualified name or an address.
+pub(crate) fn fqdn_or_address(path: &str, written: &str, issues: &mut Issues) {
+    if written.parse::<std::net::IpAddr>().is_err() {
+        fqdn(path, written, issues);
+    }
+}
+
+/// Labels with dots, of which the last one is not a number; a dot may end it.
+fn names_host(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let last = name.rsplit('.').next().unwrap_or_default();
+    !last.bytes().all(|byte| byte.is_ascii_digit()) && name.split('.').all(dns_label)
+}
+
+/// `mesh`, a name, or `namespace/name` of a Gateway.
+pub(crate) fn gateways(path: &str, gateways: &[names::Name], issues: &mut Issues) {
+    for (at, gateway) in gateways.iter().enumerate() {
+        let path = format!("{path}[{at}]");
+        match gateway.split_once('/') {
+            Some((namespace, name)) if dns_label(namespace) && dns_label(name) => {}
+            Some(_) => issues.error(path, format!("{gateway:?} is not namespace/name of a Gateway")),
+            None => {
+                fqdn(&path, gateway, issues);
+                if let Some((name, rest)) = gateway.split_once('.') {
+                    let namespace = rest.split('.').next().unwrap_or_default();
+                    issues.warning(path, format!("{gateway:?} is the older form; write {namespace}/{name}"));
+                }
+            }
+        }
+    }
+}
+
+/// A protocol that is known, or none: then it is found out.
+pub(crate) fn protocol(path: &str, written: &str, issues: &mut Issues) {
+    if !written.is_empty() && names::Protocol::parse(written).is_none() {
+        issues.error(path, format!("protocol {written:?} is not known"));
+    }
+}
+
+/// A file for a socket: absolute, or abstract with `@`.
+pub(crate) fn unix_path(path: &str, written: &str, issues: &mut Issues) {
+    let absolute = written.starts_with('/') && !written.ends_with('/');
+    if !absolute && !written.starts_with('@') {
+        issues.error(path, format!("{written:?} is not the absolute path of a socket"));
+    }
+}
+
+/// An address, or a socket's path after `unix://`.
+pub(crate) fn bind(path: &str, written: &str, issues: &mut Issues) {
+    match written.strip_prefix("unix://") {
+        Some(socket) => unix_path(path, socket, issues),
+        None if written.is_empty() || written.parse::<std::net::IpAddr>().is_ok() => {}
+        None => issues.error(path, format!("{written:?} is not an address")),
     }
 }
 
@@ -35,30 +111,39 @@ pub(crate) fn port(path: &str, number: u32, issues: &mut Issues) {
 /// Label keys and values.
 pub(crate) fn labels(path: &str, labels: &Labels, issues: &mut Issues) {
     for (key, value) in labels.iter() {
-        let name = key.rsplit('/').next().unwrap_or_default();
-        if name.is_empty() || name.len() > 63 {
+        let (prefix, name) = key.rsplit_once('/').map_or((None, key.as_str()), |(prefix, name)| (Some(prefix), name));
+        let prefixed = prefix.is_none_or(|prefix| prefix.len() <= 253 && prefix.split('.').all(dns_label));
+        if !prefixed || name.is_empty() || !label_value(name) {
             issues.error(path, format!("label key {key:?} is not valid"));
         }
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if value.len() > 63 || !value.bytes().all(fits) {
+        if !label_value(value) {
             issues.error(path, format!("label value {value:?} of {key} is not valid"));
         }
     }
 }
 
-/// `exportTo`: `*` stands alone, nothing is there twice.
-pub(crate) fn export_to(path: &str, export: &[names::Name], issues: &mut Issues) {
+/// Up to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends; or nothing.
+fn label_value(value: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let outer = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_alphanumeric);
+    let bytes = value.as_bytes();
+    bytes.len() <= 63 && outer(bytes.first()) && outer(bytes.last()) && bytes.iter().all(|byte| fits(*byte))
+}
+
+/// `exportTo` of an object in `namespace`: `*` stands alone, nothing is there twice; `~` is only for ServiceEntries.
+pub(crate) fn export_to(path: &str, export: &[names::Name], namespace: &str, nobody: bool, issues: &mut Issues) {
     let mut seen = std::collections::BTreeSet::new();
-    for (at, namespace) in export.iter().enumerate() {
-        let known = ["*", ".", "~"].contains(&namespace.as_str());
-        if !known && !dns_label(namespace) {
-            issues.error(format!("{path}[{at}]"), format!("{namespace:?} is neither a namespace nor one of * . ~"));
+    for (at, written) in export.iter().enumerate() {
+        let path = format!("{path}[{at}]");
+        match written.as_str() {
+            "*" | "~" if export.len() > 1 => issues.error(path.as_str(), format!("{written} stands alone")),
+            "~" if !nobody => issues.error(path.as_str(), "~ is only for ServiceEntries"),
+            "*" | "." | "~" => {}
+            other if dns_label(other) => {}
+            _ => issues.error(path.as_str(), format!("{written:?} is neither a namespace nor one of * . ~")),
         }
-        if !seen.insert(namespace) {
-            issues.error(format!("{path}[{at}]"), format!("{namespace} is there twice"));
-        }
-        if (*namespace == "*" || *namespace == "~") && export.len() > 1 {
-            issues.error(format!("{path}[{at}]"), format!("{namespace} stands alone"));
+        if !seen.insert(if *written == "." { namespace } else { written.as_str() }) {
+            issues.error(path, format!("{written} is there twice"));
         }
     }
 }

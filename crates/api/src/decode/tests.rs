@@ -1,3 +1,5 @@
+use names::Name;
+
 use super::*;
 use crate::yaml::documents;
 

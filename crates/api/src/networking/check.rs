@@ -5,6 +5,8 @@ pub(super) mod envoy_filter;
 pub(super) mod gateway;
 mod headers;
 mod http;
+mod load_balancer;
+mod opaque;
 pub(super) mod service_entry;
 pub(super) mod sidecar;
 pub(super) mod virtual_service;

@@ -149,9 +149,8 @@ pub(super) fn check(spec: &AuthorizationPolicy, meta: &ObjectMeta, issues: &mut 
         }
         (Some(_), Action::Custom) | (None, Action::Allow | Action::Deny | Action::Audit) => {}
     }
-    if action != Action::Allow && spec.rules.is_none() {
-        let message = format!("without rules it matches nothing: {action:?} would do nothing");
-        issues.error("spec.rules", message.to_lowercase());
+    if matches!(action, Action::Deny | Action::Custom) && spec.rules.is_none() {
+        issues.error("spec.rules", "without rules it fits no request; write [{}] to fit every one");
     }
     if let Some(value) = meta.annotations.get(DRY_RUN) {
         let path = format!("metadata.annotations.{DRY_RUN}");

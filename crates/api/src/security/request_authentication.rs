@@ -87,8 +87,8 @@ pub(super) fn check(spec: &RequestAuthentication, issues: &mut Issues) {
 }
 
 fn jwt(path: &str, rule: &JwtRule, issues: &mut Issues) {
-    if rule.issuer.is_empty() {
-        issues.error(format!("{path}.issuer"), "an issuer is needed");
+    if rule.issuer.is_empty() && rule.jwks_uri.is_empty() {
+        issues.error(format!("{path}.issuer"), "an issuer or a jwksUri is needed");
     }
     for (name, list) in [
         ("audiences", &rule.audiences),

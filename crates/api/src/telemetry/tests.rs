@@ -89,7 +89,8 @@ fn request_authentications() {
         &[
             ("{jwtRules: [{issuer: a, jwksUri: 'https://a.test/keys'}]}", ""),
             ("{jwtRules: [{issuer: a, jwks_uri: 'https://a.test/keys'}]}", ""),
-            ("{jwtRules: [{jwksUri: 'https://a.test/keys'}]}", "spec.jwtRules[0].issuer"),
+            ("{jwtRules: [{jwksUri: 'https://a.test/keys'}]}", ""),
+            ("{jwtRules: [{audiences: [a]}]}", "spec.jwtRules[0].issuer"),
             ("{jwtRules: [{issuer: a, jwksUri: 'ftp://a.test/keys'}]}", "spec.jwtRules[0].jwksUri"),
             ("{jwtRules: [{issuer: a, jwks: '{\"keys\": []}'}]}", ""),
             ("{jwtRules: [{issuer: a, jwks: nothing}]}", "spec.jwtRules[0].jwks"),

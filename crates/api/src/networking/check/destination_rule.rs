@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::networking::{
     ClientTlsMode, ClientTlsSettings, ConnectionPoolSettings, DestinationRule, H2UpgradePolicy, LoadBalancerSettings,
-    LocalityLbSetting, OutlierDetection, TrafficPolicy,
+    OutlierDetection, PortTrafficPolicy, TrafficPolicy,
 };
-use crate::{Issues, ObjectMeta, rules};
+use crate::{Issues, ObjectMeta, rules, selectors};
 
-pub(in crate::networking) fn check(spec: &DestinationRule, _: &ObjectMeta, issues: &mut Issues) {
+use super::load_balancer;
+
+pub(in crate::networking) fn check(spec: &DestinationRule, meta: &ObjectMeta, issues: &mut Issues) {
     if spec.host.is_empty() {
         issues.error("spec.host", "a host is needed");
     } else {
@@ -17,11 +19,12 @@ pub(in crate::networking) fn check(spec: &DestinationRule, _: &ObjectMeta, issue
     if let Some(policy) = &spec.traffic_policy {
         traffic("spec.trafficPolicy", policy, issues);
     }
-    rules::export_to("spec.exportTo", &spec.export_to, issues);
+    rules::export_to("spec.exportTo", &spec.export_to, &meta.namespace, false, issues);
     if let Some(selector) = &spec.workload_selector {
-        rules::labels("spec.workloadSelector.labels", &selector.labels, issues);
-        if selector.labels.is_empty() {
-            issues.warning("spec.workloadSelector", "an empty selector selects every workload of the namespace");
+        selectors::labels("spec.workloadSelector.labels", &selector.labels, issues);
+        let own = |to: &names::Name| *to == "." || *to == meta.namespace;
+        if !spec.export_to.iter().all(own) {
+            issues.error("spec.exportTo", "a rule for selected workloads is only for its own namespace");
         }
     }
     let mut names = BTreeSet::new();
@@ -40,9 +43,11 @@ pub(in crate::networking) fn check(spec: &DestinationRule, _: &ObjectMeta, issue
 }
 
 fn traffic(path: &str, policy: &TrafficPolicy, issues: &mut Issues) {
-    if *policy == TrafficPolicy::default() {
+    // As in Istio, a retry budget alone is not enough.
+    if (TrafficPolicy { retry_budget: None, ..policy.clone() }) == TrafficPolicy::default() {
         issues.error(path, "a traffic policy must say something");
     }
+    extras(path, policy, issues);
     blocks(
         path,
         policy.load_balancer.as_ref(),
@@ -58,6 +63,9 @@ fn traffic(path: &str, policy: &TrafficPolicy, issues: &mut Issues) {
         match &level.port {
             Some(port) => rules::port(&format!("{path}.port.number"), port.number.into(), issues),
             None => issues.error(format!("{path}.port"), "a port is needed"),
+        }
+        if *level == (PortTrafficPolicy { port: level.port, ..PortTrafficPolicy::default() }) {
+            issues.error(path.as_str(), "settings of a port must say something");
         }
         blocks(
             &path,
@@ -75,6 +83,22 @@ fn traffic(path: &str, policy: &TrafficPolicy, issues: &mut Issues) {
     }
 }
 
+/// What only a whole policy can say.
+fn extras(path: &str, policy: &TrafficPolicy, issues: &mut Issues) {
+    if let Some(tunnel) = &policy.tunnel {
+        let path = format!("{path}.tunnel");
+        if !["", "CONNECT", "POST"].contains(&tunnel.protocol.as_str()) {
+            issues.error(format!("{path}.protocol"), "CONNECT or POST");
+        }
+        rules::fqdn_or_address(&format!("{path}.targetHost"), &tunnel.target_host, issues);
+        rules::port(&format!("{path}.targetPort"), tunnel.target_port, issues);
+    }
+    let share = policy.retry_budget.as_ref().and_then(|budget| budget.percent);
+    if share.is_some_and(|share| !(0.0..=100.0).contains(&share)) {
+        issues.error(format!("{path}.retryBudget.percent"), "a percentage is in 0..100");
+    }
+}
+
 fn blocks(
     path: &str,
     balancer: Option<&LoadBalancerSettings>,
@@ -83,7 +107,7 @@ fn blocks(
     issues: &mut Issues,
 ) {
     if let Some(balancer) = balancer {
-        load_balancer(&format!("{path}.loadBalancer"), balancer, issues);
+        load_balancer::check(&format!("{path}.loadBalancer"), balancer, outlier.is_some(), issues);
     }
     if let Some(pool) = pool {
         connection_pool(&format!("{path}.connectionPool"), pool, issues);
@@ -97,9 +121,14 @@ fn blocks(
             }
         }
         for (name, value) in [("interval", outlier.interval), ("baseEjectionTime", outlier.base_ejection_time)] {
-            if value.is_some_and(crate::scalars::Duration::is_zero) {
-                issues.error(format!("{path}.outlierDetection.{name}"), "a duration of at least 1ms is needed");
+            if let Some(value) = value {
+                rules::duration(&format!("{path}.outlierDetection.{name}"), value, issues);
             }
+        }
+        let local = outlier.consecutive_local_origin_failures.is_some_and(|count| count > 0);
+        if local && !outlier.split_external_local_origin_errors {
+            let path = format!("{path}.outlierDetection.consecutiveLocalOriginFailures");
+            issues.error(path, "needs splitExternalLocalOriginErrors");
         }
         for (at, status) in outlier.outlier_detection_http_error_codes.iter().enumerate() {
             if !(100..600).contains(status) {
@@ -116,7 +145,7 @@ fn blocks(
     }
 }
 
-fn connection_pool(path: &str, pool: &ConnectionPoolSettings, issues: &mut Issues) {
+pub(super) fn connection_pool(path: &str, pool: &ConnectionPoolSettings, issues: &mut Issues) {
     if pool.tcp.is_none() && pool.http.is_none() {
         issues.error(path, "tcp or http is needed");
     }
@@ -124,8 +153,17 @@ fn connection_pool(path: &str, pool: &ConnectionPoolSettings, issues: &mut Issue
         if tcp.max_connections < 0 {
             issues.error(format!("{path}.tcp.maxConnections"), "not negative");
         }
-        if let Some(timeout) = tcp.connect_timeout {
-            super::http::duration(&format!("{path}.tcp.connectTimeout"), timeout, issues);
+        let keepalive = tcp.tcp_keepalive.as_ref();
+        for (name, value) in [
+            ("connectTimeout", tcp.connect_timeout),
+            ("maxConnectionDuration", tcp.max_connection_duration),
+            ("idleTimeout", tcp.idle_timeout.filter(|timeout| !timeout.is_zero())),
+            ("tcpKeepalive.time", keepalive.and_then(|keepalive| keepalive.time)),
+            ("tcpKeepalive.interval", keepalive.and_then(|keepalive| keepalive.interval)),
+        ] {
+            if let Some(value) = value {
+                rules::duration(&format!("{path}.tcp.{name}"), value, issues);
+            }
         }
     }
     let Some(http) = &pool.http else { return };
@@ -139,6 +177,9 @@ fn connection_pool(path: &str, pool: &ConnectionPoolSettings, issues: &mut Issue
     for (name, _) in limits.into_iter().filter(|(_, value)| *value < 0) {
         issues.error(format!("{path}.http.{name}"), "not negative");
     }
+    if let Some(timeout) = http.idle_timeout {
+        rules::duration(&format!("{path}.http.idleTimeout"), timeout, issues);
+    }
     if http.use_client_protocol && http.h2_upgrade_policy == Some(H2UpgradePolicy::Upgrade) {
         issues.error(format!("{path}.http.useClientProtocol"), "excludes h2UpgradePolicy UPGRADE");
     }
@@ -146,68 +187,6 @@ fn connection_pool(path: &str, pool: &ConnectionPoolSettings, issues: &mut Issue
         && (keepalive.interval.is_none() || keepalive.timeout.is_none())
     {
         issues.error(format!("{path}.http.http2KeepAlive"), "interval and timeout are both needed");
-    }
-}
-
-fn is_prime(number: u64) -> bool {
-    number > 1 && (2..).take_while(|divisor| divisor * divisor <= number).all(|divisor| !number.is_multiple_of(divisor))
-}
-
-/// Shares of localities sum to 100; a region does not take over from itself.
-fn locality(path: &str, setting: &LocalityLbSetting, issues: &mut Issues) {
-    let fails_over = !setting.failover.is_empty() || !setting.failover_priority.is_empty();
-    if !setting.distribute.is_empty() && fails_over {
-        issues.error(path, "distribute and failover exclude each other");
-    }
-    for (at, rule) in setting.distribute.iter().enumerate() {
-        let sum: u64 = rule.to.values().map(|share| u64::from(*share)).sum();
-        if sum != 100 || rule.to.values().any(|share| *share == 0) {
-            issues.error(
-                format!("{path}.distribute[{at}].to"),
-                format!("shares are 1 to 100 and sum to 100, not to {sum}"),
-            );
-        }
-    }
-    for (at, rule) in setting.failover.iter().enumerate() {
-        if rule.from == rule.to {
-            issues.error(format!("{path}.failover[{at}]"), "from and to differ");
-        }
-        if [&rule.from, &rule.to].iter().any(|region| region.contains(['/', '*'])) {
-            issues.error(format!("{path}.failover[{at}]"), "regions only, without zone or *");
-        }
-    }
-}
-
-fn load_balancer(path: &str, balancer: &LoadBalancerSettings, issues: &mut Issues) {
-    if balancer.simple.is_some() && balancer.consistent_hash.is_some() {
-        issues.error(path, "simple and consistentHash exclude each other");
-    }
-    if let Some(hash) = &balancer.consistent_hash {
-        let keys = usize::from(hash.http_header_name.is_some())
-            + usize::from(hash.http_cookie.is_some())
-            + usize::from(hash.use_source_ip.is_some())
-            + usize::from(hash.http_query_parameter_name.is_some());
-        if keys != 1 {
-            let message = "exactly one of httpHeaderName, httpCookie, useSourceIp and httpQueryParameterName is needed";
-            issues.error(format!("{path}.consistentHash"), message);
-        }
-    }
-    if balancer.warmup.is_some() && balancer.warmup_duration_secs.is_some() {
-        issues.error(path, "warmup and warmupDurationSecs exclude each other");
-    }
-    if let Some(setting) = &balancer.locality_lb_setting {
-        locality(&format!("{path}.localityLbSetting"), setting, issues);
-    }
-    if balancer.locality_lb_setting.is_some() && balancer.zone_aware_lb_setting.is_some() {
-        issues.error(path, "localityLbSetting and zoneAwareLbSetting exclude each other");
-    }
-    let maglev = balancer.consistent_hash.as_ref().and_then(|hash| hash.maglev.as_ref());
-    if maglev.is_some_and(|maglev| !maglev.table_size.is_some_and(|size| size < 5_000_011 && is_prime(size))) {
-        issues.error(format!("{path}.consistentHash.maglev.tableSize"), "a prime below 5000011 is needed");
-    }
-    let cookie = balancer.consistent_hash.as_ref().and_then(|hash| hash.http_cookie.as_ref());
-    if cookie.is_some_and(|cookie| cookie.name.is_empty()) {
-        issues.error(format!("{path}.consistentHash.httpCookie.name"), "a cookie needs a name");
     }
 }
 
@@ -220,6 +199,12 @@ fn tls(path: &str, settings: &ClientTlsSettings, issues: &mut Issues) {
     }
     if !settings.credential_name.is_empty() && (files || !settings.ca_certificates.is_empty()) {
         issues.error(path, "credentialName excludes certificate files");
+    }
+    if !settings.credential_name.is_empty() && !settings.ca_crl.is_empty() {
+        issues.error(format!("{path}.caCrl"), "with credentialName the list comes in the secret");
+    }
+    for (at, _) in settings.subject_alt_names.iter().enumerate().filter(|(_, name)| name.is_empty()) {
+        issues.error(format!("{path}.subjectAltNames[{at}]"), "must not be empty");
     }
     match settings.mode.unwrap_or_default() {
         ClientTlsMode::IstioMutual if files || !settings.ca_certificates.is_empty() => {

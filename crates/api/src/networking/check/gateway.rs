@@ -7,93 +7,218 @@ use names::Protocol;
 use crate::networking::{Gateway, Server, ServerTlsMode, ServerTlsSettings, TlsProtocol};
 use crate::{Issues, ObjectMeta, rules};
 
-pub(in crate::networking) fn check(spec: &Gateway, _: &ObjectMeta, issues: &mut Issues) {
+pub(in crate::networking) fn check(spec: &Gateway, meta: &ObjectMeta, issues: &mut Issues) {
+    if !rules::dns_label(&meta.name) {
+        issues.error("metadata.name", "the name of a Gateway is a DNS label: VirtualServices write namespace/name");
+    }
     if spec.servers.is_empty() {
         issues.error("spec.servers", "at least one server is needed");
     }
-    let mut names = BTreeSet::new();
+    let (mut ports, mut names) = (BTreeSet::new(), BTreeSet::new());
     for (at, each) in spec.servers.iter().enumerate() {
         let path = format!("spec.servers[{at}]");
         server(&path, each, issues);
         if let Some(port) = &each.port
-            && !names.insert(&port.name)
+            && !ports.insert(&port.name)
         {
             issues.error(format!("{path}.port.name"), format!("there is another port {:?}", port.name));
+        }
+        if !each.name.is_empty() && !names.insert(&each.name) {
+            issues.error(format!("{path}.name"), format!("there is another server {}", each.name));
         }
     }
     rules::labels("spec.selector", &spec.selector, issues);
 }
 
 fn server(path: &str, server: &Server, issues: &mut Issues) {
+    if server.hosts.is_empty() {
+        issues.error(format!("{path}.hosts"), "at least one host is needed");
+    }
+    for (at, written) in server.hosts.iter().enumerate() {
+        let path = format!("{path}.hosts[{at}]");
+        match written.split_once('/') {
+            Some(("~", _)) => issues.error(path, "~ is not a namespace"),
+            Some((namespace, host)) => scoped(&path, namespace, host, issues),
+            None => full(&path, written, issues),
+        }
+    }
+    rules::bind(&format!("{path}.bind"), &server.bind, issues);
     let Some(port) = &server.port else { return issues.error(format!("{path}.port"), "a port is needed") };
     let unix = server.bind.starts_with("unix://");
-    if !(unix && port.number == 0) {
-        rules::port(&format!("{path}.port.number"), port.number, issues);
+    match (unix, port.number) {
+        (true, 0) => {}
+        (true, _) => issues.error(format!("{path}.port.number"), "0 for a socket"),
+        (false, number) => rules::port(&format!("{path}.port.number"), number, issues),
+    }
+    if port.name.is_empty() {
+        issues.error(format!("{path}.port.name"), "a port needs a name");
     }
     let protocol = Protocol::parse(&port.protocol);
     if protocol.is_none() {
         issues.error(format!("{path}.port.protocol"), format!("protocol {:?} is not known", port.protocol));
     }
     if port.target_port != 0 {
-        issues.error(format!("{path}.port.targetPort"), "not supported");
+        issues.error(format!("{path}.port.targetPort"), "has no effect on gateways; leave it out");
     }
-    if server.hosts.is_empty() {
-        issues.error(format!("{path}.hosts"), "at least one host is needed");
-    }
-    for (at, written) in server.hosts.iter().enumerate() {
-        let host = written.split_once('/').map_or(written.as_str(), |(_, host)| host);
-        let scoped = written.contains('/');
-        if scoped && host != "*" && !host.contains('.') {
-            issues.error(format!("{path}.hosts[{at}]"), format!("short names are not allowed: {host:?} has no dot"));
+    let path = format!("{path}.tls");
+    match (&server.tls, protocol) {
+        (None, Some(protocol)) if protocol.is_tls() => {
+            issues.error(path, format!("protocol {} needs tls", port.protocol));
         }
-        rules::host(&format!("{path}.hosts[{at}]"), host, issues);
-    }
-    let needs_tls = protocol.is_some_and(Protocol::is_tls);
-    match &server.tls {
-        None if needs_tls => issues.error(format!("{path}.tls"), format!("protocol {} needs tls", port.protocol)),
-        None => {}
-        Some(settings) => tls(&format!("{path}.tls"), settings, protocol, issues),
+        (Some(settings), protocol) => {
+            tls(&path, settings, issues);
+            if let Some(protocol) = protocol {
+                fits(&path, settings, protocol, issues);
+            }
+        }
+        (None, _) => {}
     }
 }
 
-fn tls(path: &str, settings: &ServerTlsSettings, protocol: Option<Protocol>, issues: &mut Issues) {
-    let terminates = protocol.is_some_and(Protocol::is_tls);
+/// `namespace/host`, as in Gateways and Sidecars.
+pub(super) fn scoped(path: &str, namespace: &str, host: &str, issues: &mut Issues) {
+    if !["*", ".", "~", ""].contains(&namespace) && !rules::dns_label(namespace) {
+        issues.error(path, format!("{namespace:?} is not a namespace"));
+    }
+    full(path, host, issues);
+}
+
+/// Not a short name: it is not said in which namespace it would be one.
+fn full(path: &str, host: &str, issues: &mut Issues) {
+    if host != "*" && !host.contains('.') && host.parse::<std::net::IpAddr>().is_err() {
+        return issues.error(path, format!("short names are not allowed: {host:?} has no dot"));
+    }
+    if host.starts_with('*') && host.len() > 1 && !host.starts_with("*.") {
+        return issues.error(path, format!("{host:?}: a wildcard is a whole label, such as *.example.com"));
+    }
+    rules::host_or_address(path, host, issues);
+}
+
+/// A plain port has no TLS, but for the redirect to it.
+fn fits(path: &str, settings: &ServerTlsSettings, protocol: Protocol, issues: &mut Issues) {
+    if settings.https_redirect && !protocol.is_http() {
+        issues.warning(format!("{path}.httpsRedirect"), "only has an effect on plain HTTP");
+    }
+    if protocol.is_tls() {
+        return;
+    }
     let mode = settings.mode.unwrap_or_default();
-    if settings.https_redirect && terminates {
-        issues.error(format!("{path}.httpsRedirect"), "only for plain HTTP");
+    let passes = matches!(mode, ServerTlsMode::Passthrough | ServerTlsMode::AutoPassthrough);
+    let files =
+        [&settings.ca_certificates, &settings.private_key, &settings.server_certificate].iter().any(|f| !f.is_empty());
+    if !protocol.is_http() {
+        issues.error(path, "a port that is neither HTTPS nor TLS has no tls");
+    } else if !passes || files {
+        issues.error(path, "a plain HTTP port has no tls but httpsRedirect");
     }
-    if !terminates && protocol.is_some_and(Protocol::is_http) && mode != ServerTlsMode::Passthrough {
-        issues.error(path, "a plain HTTP server has no tls but httpsRedirect");
+}
+
+/// Suites that Envoy knows.
+const SUITES: [&str; 15] = [
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+    "ECDHE-ECDSA-AES128-SHA",
+    "ECDHE-RSA-AES128-SHA",
+    "ECDHE-ECDSA-AES256-SHA",
+    "ECDHE-RSA-AES256-SHA",
+    "AES128-GCM-SHA256",
+    "AES256-GCM-SHA384",
+    "AES128-SHA",
+    "AES256-SHA",
+    "DES-CBC3-SHA",
+];
+
+/// Settings of a server's TLS, whatever speaks over it.
+pub(super) fn tls(path: &str, settings: &ServerTlsSettings, issues: &mut Issues) {
+    versions(path, settings, issues);
+    let mode = settings.mode.unwrap_or_default();
+    let secrets = !settings.credential_name.is_empty() || !settings.credential_names.is_empty();
+    let any = secrets
+        || !settings.server_certificate.is_empty()
+        || !settings.private_key.is_empty()
+        || !settings.ca_certificates.is_empty()
+        || !settings.tls_certificates.is_empty();
+    match mode {
+        ServerTlsMode::IstioMutual => {
+            if any {
+                issues.error(path, "ISTIO_MUTUAL uses the mesh's certificates; name none");
+            }
+            return;
+        }
+        ServerTlsMode::Passthrough | ServerTlsMode::AutoPassthrough if any || !settings.ca_crl.is_empty() => {
+            issues.warning(path, "no certificate is used in this mode");
+        }
+        ServerTlsMode::Passthrough
+        | ServerTlsMode::AutoPassthrough
+        | ServerTlsMode::Simple
+        | ServerTlsMode::Mutual
+        | ServerTlsMode::OptionalMutual => {}
     }
-    let files = usize::from(!settings.server_certificate.is_empty());
-    let secrets =
-        usize::from(!settings.credential_name.is_empty()) + usize::from(!settings.credential_names.is_empty());
-    let sources = files + secrets + usize::from(!settings.tls_certificates.is_empty());
-    let (least, most) =
-        (settings.min_protocol_version.unwrap_or_default(), settings.max_protocol_version.unwrap_or_default());
+    let files = !settings.server_certificate.is_empty() && !settings.private_key.is_empty();
+    let sources = usize::from(files)
+        + usize::from(!settings.credential_name.is_empty())
+        + usize::from(!settings.credential_names.is_empty())
+        + usize::from(!settings.tls_certificates.is_empty());
+    if sources > 1 {
+        let message = "serverCertificate, credentialName, credentialNames and tlsCertificates exclude each other";
+        issues.error(path, message);
+    }
+    let terminates = matches!(mode, ServerTlsMode::Simple | ServerTlsMode::Mutual | ServerTlsMode::OptionalMutual);
+    if terminates && !secrets {
+        certificates(path, settings, mode, issues);
+    }
+    if !settings.ca_crl.is_empty() {
+        if secrets {
+            issues.error(format!("{path}.caCrl"), "with a secret the list comes in the secret");
+        }
+        if mode == ServerTlsMode::Simple {
+            issues.error(format!("{path}.caCrl"), "SIMPLE checks no clients");
+        }
+    }
+}
+
+fn certificates(path: &str, settings: &ServerTlsSettings, mode: ServerTlsMode, issues: &mut Issues) {
+    if mode != ServerTlsMode::Simple && settings.ca_certificates.is_empty() {
+        issues.error(format!("{path}.caCertificates"), "needed to check clients");
+    }
+    if settings.tls_certificates.len() > 2 {
+        issues.warning(format!("{path}.tlsCertificates"), "at most two are used, one RSA and one ECDSA");
+    }
+    if settings.tls_certificates.is_empty() {
+        if settings.server_certificate.is_empty() {
+            issues.error(format!("{path}.serverCertificate"), "a certificate is needed, or a credentialName");
+        }
+        if settings.private_key.is_empty() {
+            issues.error(format!("{path}.privateKey"), "a key is needed, or a credentialName");
+        }
+    }
+    for (at, pair) in settings.tls_certificates.iter().enumerate() {
+        if pair.server_certificate.is_empty() || pair.private_key.is_empty() {
+            issues.error(format!("{path}.tlsCertificates[{at}]"), "a certificate and its key are both needed");
+        }
+    }
+}
+
+fn versions(path: &str, settings: &ServerTlsSettings, issues: &mut Issues) {
+    let least = settings.min_protocol_version.unwrap_or_default();
+    let most = settings.max_protocol_version.unwrap_or_default();
     if most != TlsProtocol::TlsAuto && least > most {
         issues.error(format!("{path}.maxProtocolVersion"), "is older than minProtocolVersion");
     }
-    match mode {
-        ServerTlsMode::Simple | ServerTlsMode::Mutual | ServerTlsMode::OptionalMutual => {
-            if sources != 1 {
-                issues.error(
-                    path,
-                    "exactly one of serverCertificate, credentialName, credentialNames and tlsCertificates is needed",
-                );
-            }
-            if files == 1 && settings.private_key.is_empty() {
-                issues.error(format!("{path}.privateKey"), "serverCertificate needs a privateKey");
-            }
-            let checks_clients = mode != ServerTlsMode::Simple;
-            if checks_clients && secrets == 0 && settings.ca_certificates.is_empty() {
-                issues.error(format!("{path}.caCertificates"), "needed to check clients");
-            }
-        }
-        ServerTlsMode::Passthrough | ServerTlsMode::AutoPassthrough | ServerTlsMode::IstioMutual => {
-            if sources != 0 {
-                issues.error(path, "no certificate is used in this mode");
-            }
+    let old = matches!(least, TlsProtocol::Tls10 | TlsProtocol::Tls11);
+    if old && settings.cipher_suites.is_empty() {
+        issues.warning(format!("{path}.minProtocolVersion"), "below 1.2, cipherSuites must name suites that fit");
+    }
+    let mut seen = BTreeSet::new();
+    for (at, suite) in settings.cipher_suites.iter().enumerate() {
+        if !SUITES.contains(&suite.as_str()) {
+            issues.warning(format!("{path}.cipherSuites[{at}]"), format!("{suite:?} is not known and is left out"));
+        } else if !seen.insert(suite) {
+            issues.warning(format!("{path}.cipherSuites[{at}]"), format!("{suite} is there twice"));
         }
     }
 }

@@ -54,11 +54,26 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(token)
 }
 
+/// What HTTP/2 sends before the headers.
+const PSEUDO: [&str; 5] = [":method", ":scheme", ":authority", ":path", ":status"];
+
 /// A name in a match: also pseudo headers, and claims of tokens.
 pub(super) fn matched(path: &str, name: &Name, issues: &mut Issues) {
-    let pseudo = name.strip_prefix(':').is_some_and(is_name);
-    if !pseudo && !is_name(name) && !name.starts_with("@request.auth.claims") {
+    if !PSEUDO.contains(&name.as_str()) && !is_name(name) && !is_claim(name) {
         issues.error(path, format!("{name:?} is not the name of a header"));
+    }
+}
+
+/// `@request.auth.claims.name` or `@request.auth.claims[name]`.
+pub(super) fn is_claim(name: &str) -> bool {
+    let rest = name.strip_prefix("@request.auth.claims");
+    rest.is_some_and(|rest| rest.len() > 1 && (rest.starts_with('.') || rest.starts_with('[') && rest.ends_with(']')))
+}
+
+/// Names of headers in answers to other origins; `*` is any.
+pub(super) fn shared(path: &str, names: &[Name], issues: &mut Issues) {
+    for (at, name) in names.iter().enumerate().filter(|(_, name)| **name != "*" && !is_name(name)) {
+        issues.error(format!("{path}[{at}]"), format!("{name:?} is not the name of a header"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rules of what an HTTP route does: retries, redirects, rewrites, faults, CORS, mirrors, timeouts.
 
-use crate::networking::{CorsPolicy, HttpFaultInjection, HttpRedirect, HttpRetry, HttpRoute};
+use crate::networking::{CorsPolicy, HttpDirectResponse, HttpFaultInjection, HttpRedirect, HttpRetry, HttpRoute};
 use crate::scalars::{Duration, Match, Percent, StringMatch};
 use crate::{Issues, rules};
 
@@ -133,6 +133,9 @@ fn rewrite(path: &str, route: &HttpRoute, issues: &mut Issues) {
         issues.error(format!("{path}.rewrite"), "one of uri, authority and uriRegexRewrite is needed");
     }
     if let Some(regex) = &rewrite.uri_regex_rewrite {
+        if regex.rewrite.is_empty() {
+            issues.error(format!("{path}.rewrite.uriRegexRewrite.rewrite"), "match and rewrite are both needed");
+        }
         expression(&format!("{path}.rewrite.uriRegexRewrite.match"), &regex.r#match, issues);
     }
     let set_elsewhere = headers::sets_authority(route.headers.as_ref())
@@ -151,8 +154,51 @@ pub(super) fn expression(path: &str, regex: &str, issues: &mut Issues) {
     }
 }
 
+/// What is answered without asking anyone.
+pub(super) fn direct_response(path: &str, answer: &HttpDirectResponse, issues: &mut Issues) {
+    const LARGE: usize = 100 * 1024;
+    const TOO_LARGE: usize = 1024 * 1024;
+    if !(200..=600).contains(&answer.status) {
+        issues.error(format!("{path}.status"), "a status is in 200..600");
+    }
+    let Some(body) = &answer.body else { return };
+    if body.string.is_some() && body.bytes.is_some() {
+        issues.error(format!("{path}.body"), "string and bytes exclude each other");
+    }
+    let size = body.string.as_ref().or(body.bytes.as_ref()).map_or(0, |text| text.len());
+    if size > TOO_LARGE {
+        issues.error(format!("{path}.body"), "a body has at most 1 MB");
+    } else if size > LARGE {
+        issues.warning(format!("{path}.body"), "a body of more than 100 KB is a burden on every proxy");
+    }
+}
+
+/// Names of gRPC's statuses.
+const GRPC: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "UNAUTHENTICATED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+];
+
 fn mirrors(path: &str, route: &HttpRoute, issues: &mut Issues) {
     percent(&format!("{path}.mirrorPercentage"), route.mirror_percentage, issues);
+    if route.mirror_percent.is_some() && route.mirror_percentage.is_some() {
+        issues.error(format!("{path}.mirrorPercent"), "mirrorPercent and mirrorPercentage exclude each other");
+    }
     if let Some(share) = route.mirror_percent {
         if share > 100 {
             issues.error(format!("{path}.mirrorPercent"), "a percentage is in 0..100");
@@ -169,7 +215,10 @@ fn faults(path: &str, fault: &HttpFaultInjection, issues: &mut Issues) {
         percent(&format!("{path}.delay.percentage"), delay.percentage, issues);
         match delay.fixed_delay {
             Some(fixed) => rules::duration(&format!("{path}.delay.fixedDelay"), fixed, issues),
-            None => issues.error(format!("{path}.delay"), "fixedDelay is needed; no other delay is supported"),
+            None if delay.exponential_delay.is_some() => {
+                issues.error(format!("{path}.delay.exponentialDelay"), "not supported; use fixedDelay");
+            }
+            None => issues.warning(format!("{path}.delay"), "without fixedDelay nothing is delayed"),
         }
         if !(0..=100).contains(&delay.percent) {
             issues.error(format!("{path}.delay.percent"), "a percentage is in 0..100");
@@ -180,9 +229,17 @@ fn faults(path: &str, fault: &HttpFaultInjection, issues: &mut Issues) {
         if abort.http2_error.is_some() {
             issues.error(format!("{path}.abort.http2Error"), "not supported");
         }
-        let said = usize::from(abort.http_status.is_some()) + usize::from(abort.grpc_status.is_some());
-        if said != 1 {
-            issues.error(format!("{path}.abort"), "exactly one of httpStatus and grpcStatus is needed");
+        match (abort.http_status, &abort.grpc_status) {
+            (Some(_), Some(_)) => {
+                issues.error(format!("{path}.abort"), "httpStatus and grpcStatus exclude each other");
+            }
+            (None, None) => issues.warning(format!("{path}.abort"), "without a status nothing is aborted"),
+            (Some(_), None) => {}
+            (None, Some(status)) if GRPC.contains(&status.as_str()) => {}
+            (None, Some(status)) => {
+                let message = format!("{status:?} is not the name of a gRPC status, such as NOT_FOUND");
+                issues.error(format!("{path}.abort.grpcStatus"), message);
+            }
         }
     }
 }
@@ -192,6 +249,16 @@ fn cors_policy(path: &str, cors: &CorsPolicy, issues: &mut Issues) {
     for (at, method) in cors.allow_methods.iter().enumerate() {
         if !METHODS.contains(&method.as_str()) {
             issues.error(format!("{path}.allowMethods[{at}]"), format!("{method:?} is not an HTTP method"));
+        }
+    }
+    headers::shared(&format!("{path}.allowHeaders"), &cors.allow_headers, issues);
+    headers::shared(&format!("{path}.exposeHeaders"), &cors.expose_headers, issues);
+    for (at, origin) in cors.allow_origins.iter().enumerate() {
+        let path = format!("{path}.allowOrigins[{at}]");
+        match origin.kind() {
+            None | Some(Match::Exact("") | Match::Prefix("")) => issues.error(path, "an origin must not be empty"),
+            Some(Match::Regex(regex)) => expression(&path, regex, issues),
+            Some(Match::Exact(_) | Match::Prefix(_)) => {}
         }
     }
     if let Some(age) = cors.max_age

@@ -2,25 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use names::Name;
+use names::{Hostname, Name};
 
-use crate::networking::{
-    Destination, HttpMatchRequest, HttpRoute, RouteDestination, TcpRoute, TlsRoute, VirtualService,
-};
+use crate::networking::{Destination, HttpMatchRequest, HttpRoute, VirtualService};
 use crate::scalars::{Match, StringMatch};
 use crate::{Issues, ObjectMeta, Severity, rules};
 
-use super::{headers, http};
+use super::{headers, http, opaque};
 
-pub(in crate::networking) fn check(spec: &VirtualService, _: &ObjectMeta, issues: &mut Issues) {
+pub(in crate::networking) fn check(spec: &VirtualService, meta: &ObjectMeta, issues: &mut Issues) {
     let for_mesh = spec.gateways.is_empty() || spec.gateways.iter().any(|gateway| *gateway == "mesh");
-    for (at, host) in spec.hosts.iter().enumerate() {
-        let path = format!("spec.hosts[{at}]");
-        rules::host(&path, host, issues);
-        if *host == "*" && for_mesh {
-            issues.error(path, "the host * is only for gateways; list them under gateways");
-        }
-    }
+    hosts(spec, for_mesh, issues);
+    rules::gateways("spec.gateways", &spec.gateways, issues);
     let is_delegate = spec.hosts.is_empty();
     if is_delegate && !spec.gateways.is_empty() {
         issues.error("spec.gateways", "a VirtualService without hosts is a delegate and has no gateways");
@@ -31,20 +24,41 @@ pub(in crate::networking) fn check(spec: &VirtualService, _: &ObjectMeta, issues
     if spec.http.is_empty() && spec.tcp.is_empty() && spec.tls.is_empty() {
         issues.error("spec", "one of http, tls or tcp is needed");
     }
-    let mut seen = std::collections::BTreeSet::new();
-    for (at, host) in spec.hosts.iter().enumerate().filter(|(_, host)| !seen.insert((*host).clone())) {
-        issues.error(format!("spec.hosts[{at}]"), format!("host {host} is there twice"));
-    }
-    rules::export_to("spec.exportTo", &spec.export_to, issues);
+    rules::export_to("spec.exportTo", &spec.export_to, &meta.namespace, false, issues);
     unreachable(spec, issues);
     for (at, route) in spec.http.iter().enumerate() {
         http_route(&format!("spec.http[{at}]"), route, is_delegate, issues);
+        if for_mesh {
+            claims(&format!("spec.http[{at}]"), route, issues);
+        }
     }
-    for (at, route) in spec.tls.iter().enumerate() {
-        tls(&format!("spec.tls[{at}]"), route, issues);
+    opaque::check(spec, issues);
+}
+
+fn hosts(spec: &VirtualService, for_mesh: bool, issues: &mut Issues) {
+    for (at, host) in spec.hosts.iter().enumerate() {
+        let path = format!("spec.hosts[{at}]");
+        rules::host_or_address(&path, host, issues);
+        if *host == "*" && for_mesh {
+            issues.error(path.as_str(), "the host * is only for gateways; list them under gateways");
+        }
+        let written = Hostname::new(host);
+        let earlier = spec.hosts[..at].iter().map(|other| Hostname::new(other));
+        if let Some(other) = earlier.into_iter().find(|other| other.covers(&written) || written.covers(other)) {
+            issues.error(path, format!("host {host} is there twice, or overlaps with {other}"));
+        }
     }
-    for (at, route) in spec.tcp.iter().enumerate() {
-        tcp(&format!("spec.tcp[{at}]"), route, issues);
+}
+
+/// Tokens are only read at gateways.
+fn claims(path: &str, route: &HttpRoute, issues: &mut Issues) {
+    for (at, each) in route.r#match.iter().enumerate() {
+        for (field, map) in [("headers", &each.headers), ("withoutHeaders", &each.without_headers)] {
+            for name in map.keys().filter(|name| headers::is_claim(name)) {
+                let path = format!("{path}.match[{at}].{field}.{name}");
+                issues.error(path, "claims of tokens are only for gateways; list them under gateways, without mesh");
+            }
+        }
     }
 }
 
@@ -75,7 +89,9 @@ fn http_route(path: &str, route: &HttpRoute, in_delegate: bool, issues: &mut Iss
         issues.error(format!("{path}.rewrite"), "uri and uriRegexRewrite exclude each other");
     }
     if let Some(retries) = &route.retries {
-        let says_more = retries.per_try_timeout.is_some() || !retries.retry_on.is_empty();
+        let says_more = retries.per_try_timeout.is_some()
+            || !retries.retry_on.is_empty()
+            || retries.retry_remote_localities.is_some();
         if retries.attempts < 0 || (retries.attempts == 0 && says_more) {
             let message = "with attempts 0 there are no retries, so nothing else can be said of them";
             issues.error(format!("{path}.retries.attempts"), message);
@@ -113,10 +129,8 @@ fn actions(path: &str, route: &HttpRoute, in_delegate: bool, issues: &mut Issues
     if answers && (route.rewrite.is_some() || route.fault.is_some()) {
         issues.error(path, "what is answered at once has neither rewrite nor fault");
     }
-    if let Some(answer) = &route.direct_response
-        && !(200..=600).contains(&answer.status)
-    {
-        issues.error(format!("{path}.directResponse.status"), "a status is in 200..600");
+    if let Some(answer) = &route.direct_response {
+        http::direct_response(&format!("{path}.directResponse"), answer, issues);
     }
 }
 
@@ -142,6 +156,7 @@ fn http_match(path: &str, each: &HttpMatchRequest, issues: &mut Issues) {
         rules::port(&format!("{path}.port"), port, issues);
     }
     rules::labels(&format!("{path}.sourceLabels"), &each.source_labels, issues);
+    rules::gateways(&format!("{path}.gateways"), &each.gateways, issues);
 }
 
 fn string_match(path: &str, matcher: &StringMatch, empty_prefix: bool, issues: &mut Issues) {
@@ -157,7 +172,7 @@ fn string_match(path: &str, matcher: &StringMatch, empty_prefix: bool, issues: &
     }
 }
 
-fn destination(path: &str, destination: Option<&Destination>, issues: &mut Issues) {
+pub(super) fn destination(path: &str, destination: Option<&Destination>, issues: &mut Issues) {
     let Some(destination) = destination else { return issues.error(path, "a destination is needed") };
     match destination.host.as_str() {
         "*" | "" => issues.error(format!("{path}.host"), "a destination needs a host"),
@@ -171,7 +186,7 @@ fn destination(path: &str, destination: Option<&Destination>, issues: &mut Issue
     }
 }
 
-fn weighted(path: &str, weights: &[i32], issues: &mut Issues) {
+pub(super) fn weighted(path: &str, weights: &[i32], issues: &mut Issues) {
     if weights.iter().any(|weight| *weight < 0) {
         issues.error(format!("{path}.route"), "weights are not negative");
     } else if weights.len() > 1 && weights.iter().all(|weight| *weight == 0) {
@@ -179,53 +194,44 @@ fn weighted(path: &str, weights: &[i32], issues: &mut Issues) {
     }
 }
 
-fn opaque(path: &str, route: &[RouteDestination], issues: &mut Issues) {
-    if route.is_empty() {
-        issues.error(format!("{path}.route"), "a destination is needed");
-    }
-    weighted(path, &route.iter().map(|route| route.weight).collect::<Vec<_>>(), issues);
-    for (at, each) in route.iter().enumerate() {
-        destination(&format!("{path}.route[{at}].destination"), each.destination.as_ref(), issues);
-    }
-}
-
-fn tls(path: &str, route: &TlsRoute, issues: &mut Issues) {
-    if route.r#match.is_empty() {
-        issues.error(format!("{path}.match"), "a TLS route needs a match with sniHosts");
-    }
-    for (at, each) in route.r#match.iter().enumerate() {
-        if each.sni_hosts.is_empty() {
-            issues.error(format!("{path}.match[{at}].sniHosts"), "at least one server name is needed");
-        }
-        for (number, host) in each.sni_hosts.iter().enumerate() {
-            rules::host(&format!("{path}.match[{at}].sniHosts[{number}]"), host, issues);
-        }
-    }
-    opaque(path, &route.route, issues);
-}
-
-fn tcp(path: &str, route: &TcpRoute, issues: &mut Issues) {
-    opaque(path, &route.route, issues);
-}
-
-/// Routes behind one that takes everything, and matches that an earlier route has already.
+/// Routes behind one that takes everything, and matches that an earlier route has already
+/// (`istio: pkg/config/validation/validation.go analyzeUnreachableHTTPRules`).
 fn unreachable(spec: &VirtualService, issues: &mut Issues) {
+    // Names are for people: two matches that differ in nothing else are the same.
+    let nameless = |each: &HttpMatchRequest| HttpMatchRequest { name: Name::default(), ..each.clone() };
+    let http: Vec<Vec<_>> = spec.http.iter().map(|route| route.r#match.iter().map(nameless).collect()).collect();
+    shadowed("http", &http, issues);
+    let tls: Vec<Vec<_>> = spec.tls.iter().map(|route| route.r#match.clone()).collect();
+    shadowed("tls", &tls, issues);
+    let tcp: Vec<Vec<_>> = spec.tcp.iter().map(|route| route.r#match.clone()).collect();
+    shadowed("tcp", &tcp, issues);
+}
+
+fn shadowed<M: PartialEq>(of: &str, routes: &[Vec<M>], issues: &mut Issues) {
     let mut taken_by = None;
-    for (at, route) in spec.http.iter().enumerate() {
+    for (at, matches) in routes.iter().enumerate() {
+        let path = format!("spec.{of}[{at}]");
         if let Some(by) = taken_by {
-            let message = format!("never reached: spec.http[{by}] takes every request");
-            issues.note(Severity::Warning, "IST0130", format!("spec.http[{at}]"), message);
-        } else if route.r#match.is_empty() {
-            taken_by = Some(at);
+            let message = format!("never reached: spec.{of}[{by}] takes everything");
+            issues.note(Severity::Warning, "IST0130", path, message);
+            continue;
         }
-        for (number, each) in route.r#match.iter().enumerate() {
-            let same =
-                |other: &HttpMatchRequest| HttpMatchRequest { name: each.name.clone(), ..other.clone() } == *each;
-            let earlier = spec.http[..at].iter().position(|before| before.r#match.iter().any(same));
+        if matches.is_empty() {
+            taken_by = Some(at);
+            continue;
+        }
+        let mut again = 0;
+        for (number, each) in matches.iter().enumerate() {
+            let earlier = routes[..at].iter().position(|before| before.contains(each));
+            let earlier = earlier.or_else(|| matches[..number].contains(each).then_some(at));
             if let Some(by) = earlier {
-                let message = format!("has no effect: spec.http[{by}] has the same match");
-                issues.note(Severity::Info, "IST0131", format!("spec.http[{at}].match[{number}]"), message);
+                again += 1;
+                let message = format!("has no effect: spec.{of}[{by}] has the same match");
+                issues.note(Severity::Info, "IST0131", format!("{path}.match[{number}]"), message);
             }
+        }
+        if again == matches.len() {
+            issues.note(Severity::Warning, "IST0130", path, "never reached: earlier routes have all of its matches");
         }
     }
 }

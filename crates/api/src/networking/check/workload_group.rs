@@ -4,9 +4,9 @@ use crate::networking::{ReadinessProbe, WorkloadGroup};
 use crate::{Issues, ObjectMeta, rules};
 
 pub(in crate::networking) fn check(spec: &WorkloadGroup, _: &ObjectMeta, issues: &mut Issues) {
-    match &spec.template {
-        None => issues.error("spec.template", "a template is needed"),
-        Some(template) => super::service_entry::template("spec.template", template, issues),
+    // What a template lacks, its members fill in.
+    if spec.template.is_none() {
+        issues.error("spec.template", "a template is needed");
     }
     if let Some(meta) = &spec.metadata {
         rules::labels("spec.metadata.labels", &meta.labels, issues);
@@ -37,9 +37,6 @@ fn probe(probe: &ReadinessProbe, issues: &mut Issues) {
     }
     if let Some(http) = &probe.http_get {
         rules::port("spec.probe.httpGet.port", http.port, issues);
-        if !http.path.is_empty() && !http.path.starts_with('/') {
-            issues.error("spec.probe.httpGet.path", "a path begins with /");
-        }
         if !["", "HTTP", "HTTPS"].contains(&http.scheme.as_str()) {
             issues.error("spec.probe.httpGet.scheme", "a scheme is HTTP or HTTPS");
         }

@@ -1,0 +1,71 @@
+//! Rules of routes of TLS and TCP in VirtualServices.
+
+use names::{Hostname, Name};
+
+use super::virtual_service::{destination, weighted};
+use crate::networking::{RouteDestination, TlsMatchAttributes, VirtualService};
+use crate::{Issues, rules};
+
+pub(super) fn check(spec: &VirtualService, issues: &mut Issues) {
+    for (at, route) in spec.tls.iter().enumerate() {
+        let path = format!("spec.tls[{at}]");
+        if route.r#match.is_empty() {
+            issues.error(format!("{path}.match"), "a TLS route needs a match with sniHosts");
+        }
+        for (number, each) in route.r#match.iter().enumerate() {
+            server_names(&format!("{path}.match[{number}]"), each, &spec.hosts, issues);
+            let common = (&each.destination_subnets, each.port, &each.gateways);
+            conditions(&format!("{path}.match[{number}]"), common, issues);
+            rules::labels(&format!("{path}.match[{number}].sourceLabels"), &each.source_labels, issues);
+        }
+        destinations(&path, &route.route, issues);
+    }
+    for (at, route) in spec.tcp.iter().enumerate() {
+        let path = format!("spec.tcp[{at}]");
+        for (number, each) in route.r#match.iter().enumerate() {
+            let common = (&each.destination_subnets, each.port, &each.gateways);
+            conditions(&format!("{path}.match[{number}]"), common, issues);
+            rules::labels(&format!("{path}.match[{number}].sourceLabels"), &each.source_labels, issues);
+        }
+        destinations(&path, &route.route, issues);
+    }
+}
+
+fn conditions(path: &str, (subnets, port, gateways): (&Vec<Name>, u32, &Vec<Name>), issues: &mut Issues) {
+    for (at, subnet) in subnets.iter().enumerate() {
+        rules::network(&format!("{path}.destinationSubnets[{at}]"), subnet, issues);
+    }
+    if port != 0 {
+        rules::port(&format!("{path}.port"), port, issues);
+    }
+    rules::gateways(&format!("{path}.gateways"), gateways, issues);
+}
+
+/// Server names, each covered by a host of the rule.
+fn server_names(path: &str, each: &TlsMatchAttributes, hosts: &[Name], issues: &mut Issues) {
+    if each.sni_hosts.is_empty() {
+        issues.error(format!("{path}.sniHosts"), "at least one server name is needed");
+    }
+    for (at, name) in each.sni_hosts.iter().enumerate() {
+        let path = format!("{path}.sniHosts[{at}]");
+        if name.parse::<std::net::IpAddr>().is_ok() {
+            issues.warning(path, "clients send no addresses as server names");
+            continue;
+        }
+        rules::host(&path, name, issues);
+        let wanted = Hostname::new(name);
+        if !hosts.iter().any(|host| *host == "*" || Hostname::new(host).covers(&wanted)) {
+            issues.error(path, format!("{name} is covered by no host of the VirtualService"));
+        }
+    }
+}
+
+fn destinations(path: &str, route: &[RouteDestination], issues: &mut Issues) {
+    if route.is_empty() {
+        issues.error(format!("{path}.route"), "a destination is needed");
+    }
+    weighted(path, &route.iter().map(|route| route.weight).collect::<Vec<_>>(), issues);
+    for (at, each) in route.iter().enumerate() {
+        destination(&format!("{path}.route[{at}].destination"), each.destination.as_ref(), issues);
+    }
+}
