@@ -6,7 +6,7 @@ CACHE := .cache
 ENVOY := $(CACHE)/envoy/envoy
 GRPC := $(CACHE)/grpc/ready
 CARGO ?= cargo
-NEEDED := cargo cc git python3 ip nft setpriv
+NEEDED := cargo cc git python3 ip nft setpriv unshare mount
 
 .PHONY: setup demo test test-real figures nightly tidy tools
 
@@ -52,6 +52,7 @@ test-real: tools $(ENVOY) $(GRPC)
 	$(CARGO) test --locked -p tests --test envoy -- --test-threads 1
 	target/debug/meltemi demo --once --mode loopback
 	target/debug/meltemi demo --once
+	hack/demo-as-user.sh
 
 figures:
 	$(CARGO) xtask figures

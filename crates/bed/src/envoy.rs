@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::http;
-use crate::net::{PROXY_USER, Place};
+use crate::net::{PROXY_MARK, Place, ToldBy};
 use crate::process::{Running, eventually};
 
 /// What an Envoy is to be.
@@ -70,6 +70,16 @@ fn socket(address: SocketAddr) -> Value {
     json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })
 }
 
+/// Connections carry the proxy's mark, so that capture rules let them through.
+fn marked() -> Value {
+    const SOL_SOCKET: u32 = 1;
+    const SO_MARK: u32 = 36;
+    json!({
+        "source_address": { "address": "0.0.0.0", "port_value": 0 },
+        "socket_options": [{ "level": SOL_SOCKET, "name": SO_MARK, "int_value": PROXY_MARK, "state": "STATE_PREBIND" }],
+    })
+}
+
 fn xds_cluster(address: SocketAddr) -> Value {
     let options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
     let http2 = json!({ "connection_keepalive": { "interval": "30s", "timeout": "10s" } });
@@ -117,10 +127,14 @@ impl Envoy {
     /// When it cannot be started.
     pub fn start(binary: &Path, spec: &Spec, place: &Place, folder: &Path) -> anyhow::Result<Self> {
         let config = folder.join(format!("{}.json", spec.pod));
-        std::fs::write(&config, serde_json::to_vec_pretty(&spec.bootstrap())?)
+        let mut bootstrap = spec.bootstrap();
+        if place.told_by() == Some(ToldBy::Mark) {
+            bootstrap["cluster_manager"] = json!({ "upstream_bind_config": marked() });
+        }
+        std::fs::write(&config, serde_json::to_vec_pretty(&bootstrap)?)
             .with_context(|| format!("writing {}", config.display()))?;
         let log = folder.join(format!("{}.envoy.log", spec.pod));
-        let mut command = place.command(binary, Some(PROXY_USER));
+        let mut command = place.proxy_command(binary);
         // Hot restart shares memory between users and fails when one of them was root.
         command.arg("-c").arg(&config).args(["--disable-hot-restart", "--concurrency", "1", "-l", "warning"]);
         let running = Running::start(&spec.pod, &mut command, &log)?;

@@ -13,6 +13,18 @@ pub const PROXY_USER: &str = "1337";
 /// Ports that are not captured inbound: the proxy's own.
 const NOT_CAPTURED: &str = "{ 15000, 15008, 15020, 15021, 15090 }";
 
+/// How capture rules tell the proxy's own traffic from the application's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ToldBy {
+    /// By its user, as in a pod.
+    User,
+    /// By a mark on its sockets: in an unprivileged user namespace there is one user only, but marks may be set.
+    Mark,
+}
+
+/// The mark of the proxy's sockets.
+pub const PROXY_MARK: u32 = 1337;
+
 /// A place where processes run.
 #[derive(Clone, Debug)]
 pub struct Place(Option<Arc<Netns>>);
@@ -20,6 +32,7 @@ pub struct Place(Option<Arc<Netns>>);
 #[derive(Debug)]
 struct Netns {
     name: String,
+    told_by: ToldBy,
 }
 
 impl Drop for Netns {
@@ -35,9 +48,25 @@ impl Place {
         Self(None)
     }
 
-    /// A command that will run in this place, as another user if given.
+    /// How the proxy's traffic is told here; `None` where nothing is captured.
     #[must_use]
-    pub fn command(&self, program: &Path, user: Option<&str>) -> Command {
+    pub fn told_by(&self) -> Option<ToldBy> {
+        self.0.as_ref().map(|netns| netns.told_by)
+    }
+
+    /// A command that will run in this place.
+    #[must_use]
+    pub fn command(&self, program: &Path) -> Command {
+        self.command_as(program, None)
+    }
+
+    /// A command that will run in this place as the proxy.
+    #[must_use]
+    pub fn proxy_command(&self, program: &Path) -> Command {
+        self.command_as(program, (self.told_by() == Some(ToldBy::User)).then_some(PROXY_USER))
+    }
+
+    fn command_as(&self, program: &Path, user: Option<&str>) -> Command {
         let Some(netns) = &self.0 else { return Command::new(program) };
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &netns.name]);
@@ -79,18 +108,60 @@ pub struct Network {
 #[must_use]
 pub fn obstacle() -> Option<String> {
     if !nix::unistd::geteuid().is_root() {
-        return Some("namespaces need root".to_owned());
+        return Some("network namespaces need root".to_owned());
     }
-    for tool in ["ip", "nft", "setpriv"] {
-        let found = Command::new("sh").args(["-c", &format!("command -v {tool}")]).stdout(Stdio::null()).status();
-        if !found.is_ok_and(|status| status.success()) {
-            return Some(format!("{tool} is missing; apt-get install -y iproute2 nftables util-linux"));
-        }
+    if let Some(why) = missing_tool(&["ip", "nft", "setpriv"]) {
+        return Some(why);
     }
     let probe = format!("mp{}", std::process::id());
     let made = Command::new("ip").args(["netns", "add", &probe]).stderr(Stdio::null()).status();
     let _ = Command::new("ip").args(["netns", "del", &probe]).stderr(Stdio::null()).status();
     (!made.is_ok_and(|status| status.success())).then(|| "network namespaces cannot be made here".to_owned())
+}
+
+fn missing_tool(tools: &[&str]) -> Option<String> {
+    let found = |tool: &str| {
+        let asked = Command::new("sh").args(["-c", &format!("command -v {tool}")]).stdout(Stdio::null()).status();
+        asked.is_ok_and(|status| status.success())
+    };
+    let missing = tools.iter().find(|tool| !found(tool))?;
+    Some(format!("{missing} is missing; apt-get install -y iproute2 nftables util-linux"))
+}
+
+/// Makes what an ordinary user needs to make network namespaces, and goes on there.
+const ENTER: [&str; 7] = [
+    "--user",
+    "--map-root-user",
+    "--net",
+    "--mount",
+    "sh",
+    "-c",
+    "mount -t tmpfs none /run && mkdir -p /run/netns && exec \"$0\" \"$@\"",
+];
+
+/// What keeps an ordinary user from making namespaces; `None` when a user namespace can be made in which they can.
+#[must_use]
+pub fn user_obstacle() -> Option<String> {
+    if let Some(why) = missing_tool(&["ip", "nft", "unshare", "mount"]) {
+        return Some(why);
+    }
+    let made = enter(Path::new("ip")).args(["netns", "add", "probe"]).output();
+    match made {
+        Ok(made) if made.status.success() => None,
+        Ok(made) => {
+            let why = String::from_utf8_lossy(&made.stderr).trim().to_owned();
+            Some(format!("an ordinary user cannot make network namespaces here: {why}"))
+        }
+        Err(error) => Some(format!("unshare cannot be run: {error}")),
+    }
+}
+
+/// A program in a user namespace of its own, with mounts and network of its own.
+#[must_use]
+pub fn enter(program: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(ENTER).arg(program);
+    command
 }
 
 fn run(program: &str, arguments: &[&str]) -> anyhow::Result<()> {
@@ -106,12 +177,12 @@ impl Network {
     ///
     /// # Errors
     /// When namespaces cannot be made.
-    pub fn new(bridge: Ipv4Addr) -> anyhow::Result<Self> {
+    pub fn new(bridge: Ipv4Addr, told_by: ToldBy) -> anyhow::Result<Self> {
         remove_stale();
         let prefix = format!("meltemi-{}", std::process::id());
         let name = format!("{prefix}-node");
         run("ip", &["netns", "add", &name])?;
-        let node = Place(Some(Arc::new(Netns { name: name.clone() })));
+        let node = Place(Some(Arc::new(Netns { name: name.clone(), told_by })));
         run("ip", &["-n", &name, "link", "set", "lo", "up"])?;
         // With an address of its own: otherwise it takes that of a port, another one whenever a pod comes, and pods that have asked before
         // reach nobody until they ask again.
@@ -134,8 +205,10 @@ impl Network {
     pub fn pod(&self, name: &str, address: Ipv4Addr, captured: bool) -> anyhow::Result<Place> {
         let netns = format!("{}-{name}", self.prefix);
         run("ip", &["netns", "add", &netns])?;
-        let place = Place(Some(Arc::new(Netns { name: netns.clone() })));
-        let Some(node) = self.node.0.as_ref().map(|node| node.name.clone()) else { bail!("no node") };
+        let Some((node, told_by)) = self.node.0.as_ref().map(|node| (node.name.clone(), node.told_by)) else {
+            bail!("no node")
+        };
+        let place = Place(Some(Arc::new(Netns { name: netns.clone(), told_by })));
         // Interface names have at most 15 characters.
         let [.., third, last] = address.octets();
         let port = format!("p{third}-{last}");
@@ -146,7 +219,7 @@ impl Network {
         run("ip", &["-n", &netns, "link", "set", "eth0", "up"])?;
         run("ip", &["-n", &netns, "route", "add", "default", "via", &self.bridge.to_string()])?;
         if captured {
-            capture(&netns)?;
+            capture(&netns, told_by)?;
         }
         Ok(place)
     }
@@ -154,16 +227,19 @@ impl Network {
 
 /// What the sidecar's init container does: everything out of the workload goes to 15001 and everything in to 15006, but for the
 /// proxy's own traffic.
-fn capture(netns: &str) -> anyhow::Result<()> {
+fn capture(netns: &str, told_by: ToldBy) -> anyhow::Result<()> {
     use std::io::Write;
-    let user = PROXY_USER;
+    let proxy = match told_by {
+        ToldBy::User => format!("meta skuid {PROXY_USER} return\n             meta skgid {PROXY_USER} return"),
+        // What goes to the workload has no mark: it comes from the address that is the proxy's for that.
+        ToldBy::Mark => format!("meta mark {PROXY_MARK} return\n             ip saddr 127.0.0.6 return"),
+    };
     let rules = format!(
         "table ip meltemi {{
            chain out {{
              type nat hook output priority -100;
              oif lo ip daddr 127.0.0.0/8 return
-             meta skuid {user} return
-             meta skgid {user} return
+             {proxy}
              meta l4proto tcp redirect to :15001
            }}
            chain in {{

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use bed::app::Answer;
 use bed::envoy::{Envoy, Spec};
-use bed::net::{Network, Place};
+use bed::net::{Network, Place, ToldBy};
 use bed::process::{Running, eventually};
 
 mod mesh;
@@ -47,7 +47,7 @@ pub(crate) struct Demo {
     _network: Option<Network>,
 }
 
-pub(crate) fn run(programs: &Programs, namespaces: bool, once: bool) -> anyhow::Result<()> {
+pub(crate) fn run(programs: &Programs, namespaces: Option<ToldBy>, once: bool) -> anyhow::Result<()> {
     let started = Instant::now();
     let folder = std::env::temp_dir().join(format!("meltemi-demo-{}", std::process::id()));
     let demo = Demo::start(programs, namespaces, &folder)?;
@@ -70,17 +70,17 @@ fn println(text: &str) {
 }
 
 impl Demo {
-    fn start(programs: &Programs, namespaces: bool, folder: &Path) -> anyhow::Result<Self> {
+    fn start(programs: &Programs, namespaces: Option<ToldBy>, folder: &Path) -> anyhow::Result<Self> {
         let config = folder.join("mesh");
         std::fs::create_dir_all(&config).with_context(|| format!("creating {}", config.display()))?;
         // Envoy runs as another user in namespaces.
         set_readable(folder)?;
-        let layout = if namespaces { Layout::namespaces() } else { Layout::loopback() };
+        let layout = if namespaces.is_some() { Layout::namespaces() } else { Layout::loopback() };
         std::fs::write(config.join("mesh.yaml"), layout.services())?;
         std::fs::write(config.join("canary.yaml"), layout.canary(90, 10))?;
-        let network = namespaces.then(|| Network::new(layout.control)).transpose()?;
+        let network = namespaces.map(|told_by| Network::new(layout.control, told_by)).transpose()?;
         let client = network.as_ref().map_or_else(Place::here, |network| network.node().clone());
-        let envoy = programs.envoy_for(namespaces, folder)?;
+        let envoy = programs.envoy_for(namespaces.is_some(), folder)?;
         let mut demo = Self {
             config,
             client,
@@ -104,7 +104,7 @@ impl Demo {
     }
 
     fn control_plane(&mut self, programs: &Programs, folder: &Path) -> anyhow::Result<()> {
-        let mut command = self.client.command(&programs.meltemid, None);
+        let mut command = self.client.command(&programs.meltemid);
         command.arg("--config-dir").arg(&self.config);
         command.arg("--xds-address").arg(self.xds().to_string()).arg("--http-address").arg(self.pages.to_string());
         let log = folder.join("meltemid.log");
@@ -148,7 +148,7 @@ impl Demo {
                 None => Place::here(),
             };
             if let Some(port) = workload.port {
-                let mut command = place.command(&programs.meltemi, None);
+                let mut command = place.command(&programs.meltemi);
                 command.args(["demo-app", "--name", &workload.app, "--version", &workload.version]);
                 command.arg("--listen").arg(format!("{}:{port}", workload.address));
                 workload.calls.iter().for_each(|call| _ = command.args(["--call", call]));

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use bed::app::App;
+use bed::net::ToldBy;
 use clap::{Args, ValueEnum};
 
 use crate::demo;
@@ -25,13 +27,16 @@ pub(crate) struct Demo {
     /// Envoy's program; the one that `make setup` fetched without.
     #[arg(long, value_name = "FILE")]
     envoy: Option<PathBuf>,
+    /// This is the demo inside the user namespace that it made.
+    #[arg(long, hide = true)]
+    inside: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Mode {
-    /// Namespaces where they can be made, else loopback.
+    /// Namespaces where they can be made (as root, else in a user namespace), else loopback.
     Auto,
-    /// Namespaces.
+    /// Namespaces, as root or in a user namespace.
     Netns,
     /// Loopback.
     Loopback,
@@ -45,16 +50,10 @@ impl Demo {
             meltemid: self.meltemid.clone().map_or_else(beside, Ok)?,
             envoy: bed::envoy::binary(self.envoy.as_deref())?,
         };
-        let namespaces = match (self.mode, bed::net::obstacle()) {
-            (Mode::Loopback, _) => false,
-            (Mode::Netns, Some(why)) => anyhow::bail!("--mode netns: {why}"),
-            (Mode::Netns | Mode::Auto, None) => true,
-            (Mode::Auto, Some(why)) => {
-                eprintln!(
-                    "{why}; everything runs on loopback. That leaves out the sidecars: there is nothing to capture traffic with."
-                );
-                false
-            }
+        let namespaces = match self.place()? {
+            Where::Loopback => None,
+            Where::Namespaces(told_by) => Some(told_by),
+            Where::Another => return self.enter(&programs),
         };
         match demo::run(&programs, namespaces, self.once) {
             Ok(()) => Ok(ExitCode::SUCCESS),
@@ -63,6 +62,49 @@ impl Demo {
                 Ok(ExitCode::from(1))
             }
         }
+    }
+}
+
+/// Where the demo goes on.
+enum Where {
+    Loopback,
+    Namespaces(ToldBy),
+    /// In a user namespace, as another process.
+    Another,
+}
+
+impl Demo {
+    /// Root's namespaces, else those of a user namespace, else loopback.
+    fn place(&self) -> anyhow::Result<Where> {
+        if self.inside {
+            return Ok(Where::Namespaces(ToldBy::Mark));
+        }
+        if matches!(self.mode, Mode::Loopback) {
+            return Ok(Where::Loopback);
+        }
+        let Some(as_root) = bed::net::obstacle() else { return Ok(Where::Namespaces(ToldBy::User)) };
+        let Some(as_user) = bed::net::user_obstacle() else { return Ok(Where::Another) };
+        if matches!(self.mode, Mode::Netns) {
+            anyhow::bail!("--mode netns: {as_root}, and {as_user}");
+        }
+        let leaves_out = "That leaves out the sidecars: there is nothing to capture traffic with.";
+        eprintln!("{as_root}, and {as_user}; everything runs on loopback. {leaves_out}");
+        Ok(Where::Loopback)
+    }
+
+    /// The same demo in a user namespace.
+    fn enter(&self, programs: &demo::Programs) -> anyhow::Result<ExitCode> {
+        eprintln!(
+            "not root: the pods' network namespaces are in a user namespace, where the proxies are told by a mark"
+        );
+        let mut command = bed::net::enter(&programs.meltemi);
+        command.args(["demo", "--inside", "--mode", "netns"]);
+        command.arg("--meltemid").arg(&programs.meltemid).arg("--envoy").arg(&programs.envoy);
+        if self.once {
+            command.arg("--once");
+        }
+        // In the place of this process, so that a terminal's Ctrl-C has one to go to.
+        Err(std::os::unix::process::CommandExt::exec(&mut command)).context("running unshare")
     }
 }
 
