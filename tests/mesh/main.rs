@@ -176,11 +176,15 @@ fn others() -> impl Strategy<Value = String> {
         "defaultServiceExportTo: ['.']",
         "connectTimeout: 3s",
         "enableAutoMtls: false",
+        "discoverySelectors: [{matchLabels: {in: 'yes'}}]",
     ])
     .prop_map(|text| {
         format!("apiVersion: v1\nkind: ConfigMap\n{}data: {{mesh: \"{text}\"}}\n", meta("istio", "istio-system"))
     });
-    prop_oneof![entry, sidecar, gateway, mesh]
+    let labelled = (namespace(), prop::sample::select(vec!["in: 'yes'", "in: 'no'"])).prop_map(|(name, labels)| {
+        format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{{labels}}}}}\n")
+    });
+    prop_oneof![entry, sidecar, gateway, mesh, labelled]
 }
 
 fn step() -> impl Strategy<Value = Step> {

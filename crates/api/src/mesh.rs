@@ -1,13 +1,13 @@
 //! Mesh settings: MeshConfig over Istio's defaults.
 
-use names::Name;
+use names::{Labels, Name};
 use serde::{Deserialize, Serialize};
 
 use crate::networking::{H2UpgradePolicy, HttpRetry};
 use crate::networking::{
     LocalityLbSetting, OutboundTrafficPolicy, OutboundTrafficPolicyMode, TcpKeepalive, TrafficPolicy,
 };
-use crate::scalars::Duration;
+use crate::scalars::{Duration, keywords};
 use crate::{Issue, Severity, yaml};
 
 /// Settings of the mesh (`istio: pkg/config/mesh/mesh.go` for the defaults).
@@ -48,10 +48,57 @@ pub struct MeshConfig {
     pub default_http_retry_policy: Option<HttpRetry>,
     /// Policy where a DestinationRule says nothing.
     pub default_traffic_policy: Option<TrafficPolicy>,
+    /// Namespaces that any of these selects are part of the mesh; all, when there is none.
+    pub discovery_selectors: Vec<LabelSelector>,
     /// File that proxies log accesses to.
     pub access_log_file: Name,
     /// Format of that log.
     pub access_log_format: Name,
+}
+
+/// Selects by labels, as Kubernetes does: everything written has to hold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LabelSelector {
+    /// Labels with these values.
+    pub match_labels: Labels,
+    /// Conditions on labels.
+    pub match_expressions: Vec<LabelExpression>,
+}
+
+/// A condition on one label.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LabelExpression {
+    /// The label.
+    pub key: Name,
+    /// How.
+    pub operator: LabelOperator,
+    /// With what.
+    pub values: Vec<Name>,
+}
+
+keywords! {
+    /// How a label is compared.
+    pub enum LabelOperator { In = "In", NotIn = "NotIn", Exists = "Exists", DoesNotExist = "DoesNotExist" }
+}
+
+impl LabelSelector {
+    /// Whether labels fit.
+    #[must_use]
+    pub fn matches(&self, labels: &Labels) -> bool {
+        let holds = |expression: &LabelExpression| {
+            let value = labels.get(&expression.key);
+            let listed = value.is_some_and(|value| expression.values.contains(value));
+            match expression.operator {
+                LabelOperator::In => listed,
+                LabelOperator::NotIn => !listed,
+                LabelOperator::Exists => value.is_some(),
+                LabelOperator::DoesNotExist => value.is_none(),
+            }
+        };
+        labels.contain(&self.match_labels) && self.match_expressions.iter().all(holds)
+    }
 }
 
 impl Default for MeshConfig {
@@ -74,6 +121,7 @@ impl Default for MeshConfig {
             locality_lb_setting: None,
             default_http_retry_policy: None,
             default_traffic_policy: None,
+            discovery_selectors: Vec::new(),
             access_log_file: Name::default(),
             access_log_format: Name::default(),
         }

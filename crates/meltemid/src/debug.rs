@@ -170,6 +170,9 @@ async fn ledger(State(pages): State<Pages>) -> Json<Value> {
     let faults = view.mesh.db().faults().map(|fault| {
         json!({ "severity": "error", "code": "MLT0001", "object": fault.key, "path": fault.table, "message": fault.message })
     });
+    let left_out = view.mesh.left_out().map(|(object, why)| {
+        json!({ "severity": "info", "code": "MLT0102", "object": object.to_string(), "path": "", "message": why })
+    });
     let settings = mesh_settings(&view);
     let issues = view.issues.iter().chain(&settings).map(|issue| {
         let place = issue.place.as_ref().map(ToString::to_string);
@@ -179,5 +182,5 @@ async fn ledger(State(pages): State<Pages>) -> Json<Value> {
             "place": place, "message": issue.message,
         })
     });
-    Json(issues.chain(faults).collect())
+    Json(issues.chain(faults).chain(left_out).collect())
 }

@@ -30,6 +30,10 @@ pub struct Settings {
     /// Namespace of mesh-wide objects.
     #[arg(long, default_value = "istio-system", value_name = "NAMESPACE", env = "POD_NAMESPACE")]
     pub root_namespace: String,
+    /// The revision of this control plane: objects labelled `istio.io/rev` with another are not used, and settings are read from
+    /// ConfigMap `istio`, or `istio-<revision>` where this is not `default`.
+    #[arg(long, default_value = "default", value_name = "REVISION", env = "REVISION")]
+    pub revision: String,
     /// Send route tables whole to every proxy, instead of host by host to those that can take them so.
     #[arg(long)]
     pub whole_route_tables: bool,
@@ -52,7 +56,11 @@ impl Settings {
             root_namespace: Name::from(&self.root_namespace),
             cluster: Name::from(&self.cluster_id),
             domain: Name::from(&self.domain),
-            ..Base::new()
+            config_map: match self.revision.as_str() {
+                "default" => Name::from("istio"),
+                other => Name::from(format!("istio-{other}")),
+            },
+            revision: Name::from(&self.revision),
         }
     }
 

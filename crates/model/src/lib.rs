@@ -14,6 +14,7 @@
 //! | 5 | [`scopes::Catalogs`] |
 //! | 6 | [`proxies::Facets`] |
 
+mod door;
 pub mod endpoints;
 pub mod export;
 pub mod gateways;

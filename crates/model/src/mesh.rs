@@ -6,6 +6,7 @@ use api::{AnyObject, ApiKind, Checked, ObjectId, Origin};
 use graph::{Changes, Db, Executor, Schema, Txn};
 use names::{Name, Namespace};
 
+use crate::door::{Change, Door, Incoming};
 use crate::proxies::{Proxies, Proxy, ProxyId};
 use crate::settings::{Base, Bases};
 use crate::{Id, Objects, Row, endpoints, gateways, peers, policy, proxies, rules, scopes, services, settings};
@@ -54,12 +55,14 @@ pub struct Mesh {
     db: Db,
     base: Arc<Base>,
     origins: imbl::HashMap<ObjectId, Origin>,
+    door: Door,
 }
 
 /// Changes that become visible together.
 #[derive(Default)]
 pub struct Edit {
     txn: Txn,
+    objects: Vec<Change>,
     origins: Vec<(ObjectId, Option<Origin>)>,
 }
 
@@ -71,7 +74,7 @@ impl Mesh {
         let mut txn = Txn::default();
         txn.set::<Bases>((), base.clone());
         db.commit(txn, &graph::Inline);
-        Self { db, base: Arc::new(base), origins: imbl::HashMap::new() }
+        Self { db, base: Arc::new(base), origins: imbl::HashMap::new(), door: Door::default() }
     }
 
     /// The tables.
@@ -96,7 +99,12 @@ impl Mesh {
     pub fn upsert(&self, object: AnyObject, edit: &mut Edit) {
         macro_rules! put {
             ($($field:ident: $kind:ident),* $(,)?) => {
-                match object { $(AnyObject::$kind(checked) => self.put(checked, edit)),* }
+                match object {
+                    $(AnyObject::$kind(checked) => {
+                        let (id, row) = self.row(checked, edit);
+                        edit.objects.push(Change::Put(Box::new(Incoming::$kind(id, row))));
+                    }),*
+                }
             };
         }
         api::for_each_kind!(put);
@@ -104,12 +112,7 @@ impl Mesh {
 
     /// Takes an object away in an edit.
     pub fn remove(&self, id: &ObjectId, edit: &mut Edit) {
-        macro_rules! take {
-            ($($field:ident: $kind:ident),* $(,)?) => {
-                match id.kind { $(api::Kind::$kind => edit.txn.remove::<Objects<api::$kind>>(self.id(&id.namespace, &id.name))),* }
-            };
-        }
-        api::for_each_kind!(take);
+        edit.objects.push(Change::Remove(id.kind, self.id(&id.namespace, &id.name)));
         edit.origins.push((id.clone(), None));
     }
 
@@ -118,13 +121,12 @@ impl Mesh {
         edit.origins.push((id, Some(origin)));
     }
 
-    fn put<K: ApiKind>(&self, checked: Checked<K>, edit: &mut Edit) {
+    fn row<K: ApiKind>(&self, checked: Checked<K>, edit: &mut Edit) -> (Id, Row<K>) {
         let object_id = checked.id();
         let (object, origin) = checked.into_parts();
         let id = self.id(&object.meta.namespace, &object.meta.name);
-        let row = Row { meta: object.meta, spec: Arc::new(object.spec), domain: self.base.domain.clone() };
-        edit.txn.set::<Objects<K>>(id, row);
         edit.origins.push((object_id, Some(origin)));
+        (id, Row { meta: object.meta, spec: Arc::new(object.spec), domain: self.base.domain.clone() })
     }
 
     fn id(&self, namespace: &Namespace, name: &Name) -> Id {
@@ -132,7 +134,8 @@ impl Mesh {
     }
 
     /// Applies an edit and rebuilds what depends on it.
-    pub fn commit(&mut self, edit: Edit, executor: &dyn Executor) -> Changes {
+    pub fn commit(&mut self, mut edit: Edit, executor: &dyn Executor) -> Changes {
+        self.door.take(edit.objects, &self.base, &self.db, &mut edit.txn);
         for (id, origin) in edit.origins {
             match origin {
                 Some(origin) => self.origins.insert(id, origin),
@@ -145,7 +148,17 @@ impl Mesh {
     /// The same inputs with everything derived built anew: what incremental results are compared with.
     #[must_use]
     pub fn from_scratch(&self, executor: &dyn Executor) -> Self {
-        Self { db: self.db.from_scratch(executor), base: self.base.clone(), origins: self.origins.clone() }
+        Self {
+            db: self.db.from_scratch(executor),
+            base: self.base.clone(),
+            origins: self.origins.clone(),
+            door: self.door.clone(),
+        }
+    }
+
+    /// Objects that were read and are not used, and why.
+    pub fn left_out(&self) -> impl Iterator<Item = (&ObjectId, String)> {
+        self.door.left_out()
     }
 }
 
@@ -168,12 +181,13 @@ impl Edit {
     /// Whether nothing was asked for.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.txn.is_empty() && self.origins.is_empty()
+        self.txn.is_empty() && self.objects.is_empty() && self.origins.is_empty()
     }
 
     /// Appends another edit.
     pub fn append(&mut self, other: Self) {
         self.txn.append(other.txn);
+        self.objects.extend(other.objects);
         self.origins.extend(other.origins);
     }
 }

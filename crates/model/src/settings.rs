@@ -20,6 +20,8 @@ pub struct Base {
     pub domain: Name,
     /// Name of the ConfigMap with the settings: `istio`, or `istio-<revision>`.
     pub config_map: Name,
+    /// The revision of this control plane: objects with label `istio.io/rev` of another are not used.
+    pub revision: Name,
 }
 
 impl Base {
@@ -31,6 +33,7 @@ impl Base {
             cluster: Name::from("Kubernetes"),
             domain: Name::from("cluster.local"),
             config_map: Name::from("istio"),
+            revision: Name::from("default"),
         }
     }
 }

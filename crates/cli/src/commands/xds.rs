@@ -59,6 +59,7 @@ impl Xds {
         edit.connect(PROXY, self.proxy()?);
         edit.txn().demand::<Configs>(PROXY);
         mesh.commit(edit, &Inline);
+        mesh.left_out().for_each(|(object, why)| eprintln!("{object}: {why}"));
         if let Some(fault) = mesh.db().faults().next() {
             anyhow::bail!("computing {} {}: {}", fault.table, fault.key, fault.message);
         }
