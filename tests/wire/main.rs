@@ -199,3 +199,30 @@ fn at_shutdown_streams_are_told_and_one_that_hangs_holds_up_nobody() {
         Ok(())
     });
 }
+
+#[test]
+fn what_is_decided_against_what_was_written_is_in_the_ledger() {
+    run(async {
+        let rule = |name: &str, labels: &str, to: &str| {
+            format!(
+                "apiVersion: networking.istio.io/v1\nkind: VirtualService\n\
+                 metadata: {{name: {name}, namespace: shop, labels: {{{labels}}}}}\n\
+                 spec: {{hosts: [a], http: [{{route: [{{destination: {{host: {to}}}}}]}}]}}\n---\n"
+            )
+        };
+        let rules = rule("a", "", "nowhere") + &rule("b", "", "a") + &rule("c", "istio.io/rev: canary", "a");
+        let plane = Plane::start(&[("mesh.yaml", &mesh(&["a"])), ("rules.yaml", &rules)], &[])?;
+        let _client = settled(&plane).await?;
+        let ledger: Vec<serde_json::Value> = serde_json::from_str(&plane.page("/debug/ledger")?.body)?;
+        let told = |about: &str, what: &str| {
+            let fits = |entry: &serde_json::Value| {
+                entry["object"] == about && entry["message"].as_str().is_some_and(|message| message.contains(what))
+            };
+            assert!(ledger.iter().any(fits), "{about}: {what}: {ledger:?}");
+        };
+        told("VirtualService shop/a", "nowhere");
+        told("VirtualService shop/b", "shop/a is older");
+        told("VirtualService shop/c", "revision canary");
+        Ok(())
+    });
+}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
-use crate::db::{Db, Fault};
+use crate::db::{Db, Fault, Note};
 use crate::declare::{Derived, Input};
 use crate::edges::Edges;
 use crate::erased::{Erased, typed};
@@ -142,6 +142,7 @@ struct Run {
     reads: Vec<Seen>,
     holds: Vec<Seen>,
     incomplete: bool,
+    notes: Vec<Note>,
 }
 
 impl Db {
@@ -249,7 +250,7 @@ impl Db {
                 panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
             text.unwrap_or("a panic without a message").to_owned()
         });
-        Run { value, reads: reader.reads, holds: reader.holds, incomplete: reader.incomplete }
+        Run { value, reads: reader.reads, holds: reader.holds, incomplete: reader.incomplete, notes: reader.notes }
     }
 
     /// Takes in what a run gave: edges first, then the value, unless rows it needs are still to be built.
@@ -274,6 +275,10 @@ impl Db {
         match run.value {
             Ok(value) => {
                 self.faults.remove(&id);
+                match run.notes.is_empty() {
+                    true => self.notes.remove(&id),
+                    false => self.notes.insert(id, run.notes.into()),
+                };
                 self.set_derived(id, value, wave);
             }
             Err(message) => {

@@ -56,6 +56,15 @@ pub struct Counts {
     pub keys: usize,
 }
 
+/// What a builder says beside its row.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Note {
+    /// What it is about, in the builder's words.
+    pub about: String,
+    /// What was done.
+    pub message: String,
+}
+
 /// A database at one revision. Cloning is O(1): a snapshot to read from, or a fork to commit to.
 pub struct Db {
     pub(crate) schema: Arc<Schema>,
@@ -65,6 +74,7 @@ pub struct Db {
     /// Rows that nobody wants, and the revision since when.
     pub(crate) orphans: imbl::OrdMap<RowId, u64>,
     pub(crate) faults: imbl::OrdMap<RowId, Fault>,
+    pub(crate) notes: imbl::OrdMap<RowId, Arc<[Note]>>,
     pub(crate) revision: u64,
     /// Inputs and buckets that lost a reader during this commit, and ids freed during it: both are dealt with at its end, since
     /// runs of the same wave may still name them.
@@ -81,6 +91,7 @@ impl Clone for Db {
             free: self.free.clone(),
             orphans: self.orphans.clone(),
             faults: self.faults.clone(),
+            notes: self.notes.clone(),
             revision: self.revision,
             blanks: Vec::new(),
             freed: Vec::new(),
@@ -104,6 +115,7 @@ impl Db {
             free: imbl::Vector::new(),
             orphans: imbl::OrdMap::new(),
             faults: imbl::OrdMap::new(),
+            notes: imbl::OrdMap::new(),
             revision: 0,
             blanks: Vec::new(),
             freed: Vec::new(),
@@ -119,6 +131,12 @@ impl Db {
     /// Builders that panicked and have not succeeded since.
     pub fn faults(&self) -> impl Iterator<Item = &Fault> {
         self.faults.values()
+    }
+
+    /// What builders left notes about, each once.
+    #[must_use]
+    pub fn notes(&self) -> std::collections::BTreeSet<&Note> {
+        self.notes.values().flat_map(|notes| notes.iter()).collect()
     }
 
     /// An input row.

@@ -10,7 +10,7 @@
 //!   that is demanded and missing is built in the same wave and its reader run again: no recursion, no locks.
 //! - A range or selector read is one edge to an index bucket, whether it is empty or holds thousands.
 //! - A row that nobody wants is dropped after [`Db::GRACE`] commits. Row ids are `u32` and recycled.
-//! - A builder that panics keeps its last good row and leaves a [`Fault`].
+//! - A builder that panics keeps its last good row and leaves a [`Fault`]; one that leaves something out says so in a [`Note`].
 //! - Everything that is stored lies in persistent maps: cloning a [`Db`] is a snapshot or a fork and costs O(1).
 
 mod commit;
@@ -27,7 +27,7 @@ mod sweep;
 mod table;
 
 pub use commit::{Changes, Txn};
-pub use db::{Counts, Db, Fault};
+pub use db::{Counts, Db, Fault, Note};
 pub use declare::{Derived, Index, Input};
 pub use erased::{Key, Value};
 pub use executor::{Executor, Inline};

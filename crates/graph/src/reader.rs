@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::db::Db;
+use crate::db::{Db, Note};
 use crate::declare::{Derived, Index, Input};
 use crate::erased::{Erased, typed};
 use crate::ids::RowId;
@@ -23,11 +23,12 @@ pub struct Reader<'a> {
     pub(crate) holds: Vec<Seen>,
     /// A derived row was read that is not built yet: the run counts for nothing but its demands.
     pub(crate) incomplete: bool,
+    pub(crate) notes: Vec<Note>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(db: &'a Db, level: u8) -> Self {
-        Self { db, level, reads: Vec::new(), holds: Vec::new(), incomplete: false }
+        Self { db, level, reads: Vec::new(), holds: Vec::new(), incomplete: false, notes: Vec::new() }
     }
 
     /// An input row. A miss is a dependency too.
@@ -72,6 +73,12 @@ impl<'a> Reader<'a> {
             None => Seen::New(table, Arc::new(key.clone())),
         });
         id.map_or_else(|| key.clone(), |id| typed::<T::Key>(&self.db.node(id).key).clone())
+    }
+
+    /// Leaves a note beside the row: something was left out of it, or decided against what was asked for. The row's value stays what it
+    /// is; notes go when the row is built without them, or is dropped.
+    pub fn note(&mut self, about: impl Into<String>, message: impl Into<String>) {
+        self.notes.push(Note { about: about.into(), message: message.into() });
     }
 
     fn check_level<T: Derived>(&self) {

@@ -67,6 +67,7 @@ impl Db {
         }
         self.orphans.remove(&id);
         self.faults.remove(&id);
+        self.notes.remove(&id);
         self.free_node(id);
     }
 

@@ -170,6 +170,10 @@ async fn ledger(State(pages): State<Pages>) -> Json<Value> {
     let faults = view.mesh.db().faults().map(|fault| {
         json!({ "severity": "error", "code": "MLT0001", "object": fault.key, "path": fault.table, "message": fault.message })
     });
+    let notes = view.mesh.db().notes().into_iter();
+    let notes = notes.map(|note| {
+        json!({ "severity": "warning", "code": "MLT0103", "object": note.about, "path": "", "message": note.message })
+    });
     let left_out = view.mesh.left_out().map(|(object, why)| {
         json!({ "severity": "info", "code": "MLT0102", "object": object.to_string(), "path": "", "message": why })
     });
@@ -182,5 +186,5 @@ async fn ledger(State(pages): State<Pages>) -> Json<Value> {
             "place": place, "message": issue.message,
         })
     });
-    Json(issues.chain(faults).chain(left_out).collect())
+    Json(issues.chain(faults).chain(left_out).chain(notes).collect())
 }

@@ -188,8 +188,28 @@ impl Derived for Catalogs {
                 rules,
             })
             .collect();
+        contested(&rules, read);
         let unknown = unknown(sidecar.as_deref(), &settings);
         Some(Catalog { services, rules, egress, unknown })
+    }
+}
+
+/// Hosts that several VirtualServices route: for sidecars the oldest decides alone.
+fn contested(rules: &[RuleInScope], read: &mut Reader<'_>) {
+    let mut first = BTreeMap::<(&Hostname, bool), &Id>::new();
+    for rule in rules {
+        for host in rule.rule.hosts.iter() {
+            for (_, http) in [(rule.rule.http, true), (rule.rule.opaque, false)].into_iter().filter(|(there, _)| *there)
+            {
+                let older = first.entry((host, http)).or_insert(&rule.id);
+                if **older != rule.id {
+                    let about = format!("VirtualService {}/{}", rule.id.namespace, rule.id.name);
+                    let message =
+                        format!("not used by sidecars for {host}: {}/{} is older", older.namespace, older.name);
+                    read.note(about, message);
+                }
+            }
+        }
     }
 }
 

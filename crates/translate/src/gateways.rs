@@ -34,6 +34,11 @@ impl Placed {
         &self.row.spec.servers[self.number]
     }
 
+    /// Its name in notes.
+    fn told(&self) -> String {
+        format!("Gateway {}/{} spec.servers[{}]", self.gateway.namespace, self.gateway.name, self.number)
+    }
+
     fn protocol(&self) -> Protocol {
         self.server().port.as_ref().and_then(|port| Protocol::parse(&port.protocol)).unwrap_or(Protocol::Tcp)
     }
@@ -97,17 +102,33 @@ pub(crate) fn plans(router: &Router, read: &mut Reader<'_>) -> Vec<Plan> {
             let declared = placed.declared_port();
             let port = router.port_map.get(&declared).copied().unwrap_or(declared);
             if router.unprivileged && port < 1024 {
+                read.note(placed.told(), format!("left out where proxies may not bind ports below 1024: it is {port}"));
                 continue;
             }
             let written = placed.server().bind.clone();
             let bind = if written.is_empty() { Name::from("0.0.0.0") } else { written };
             let plan = plans.entry((bind.clone(), port)).or_insert_with(|| Plan { bind, port, servers: Vec::new() });
-            if plan.servers.first().is_none_or(|first| first.kind() == placed.kind()) {
-                plan.servers.push(placed);
+            match plan.servers.first().filter(|first| first.kind() != placed.kind()) {
+                None => plan.servers.push(placed),
+                Some(first) => {
+                    read.note(
+                        placed.told(),
+                        format!("left out: {} has port {port} for another protocol", first.told()),
+                    );
+                }
             }
         }
     }
     plans.into_values().collect()
+}
+
+/// Takes a server name, if no older server has it.
+fn free(placed: &Placed, name: &Name, taken: &mut BTreeSet<Name>, read: &mut Reader<'_>) -> bool {
+    let free = taken.insert(name.clone());
+    if !free {
+        read.note(placed.told(), format!("host {name} is left out: an older server of the port has it"));
+    }
+    free
 }
 
 impl Plan {
@@ -122,12 +143,17 @@ impl Plan {
             Kind::Http => Serving::Http { table: self.http_table() },
             Kind::Opaque => {
                 let mut chains = Vec::new();
-                for placed in &self.servers {
-                    chains.extend(tcp_chains(placed, router, read));
-                }
                 // Chains with equal conditions are an error to Envoy; the oldest stays.
                 let mut seen = BTreeSet::new();
-                chains.retain(|chain: &OpaqueChain| seen.insert((chain.networks.clone(), chain.server_names.clone())));
+                for placed in &self.servers {
+                    let mut own: Vec<OpaqueChain> = tcp_chains(placed, router, read);
+                    let all = own.len();
+                    own.retain(|chain| seen.insert((chain.networks.clone(), chain.server_names.clone())));
+                    if own.len() < all {
+                        read.note(placed.told(), "some routes are left out: earlier ones take the same connections");
+                    }
+                    chains.extend(own);
+                }
                 Serving::Opaque { chains }
             }
             Kind::Tls => Serving::Tls { servers: self.tls_servers(router, read) },
@@ -148,7 +174,7 @@ impl Plan {
             let (gateway, number) = (placed.gateway.clone(), placed.number);
             if placed.opens_http() {
                 let names: Vec<Name> = placed.hosts().map(|(_, host)| host.name().clone()).collect();
-                let names: Vec<Name> = names.into_iter().filter(|name| taken.insert(name.clone())).collect();
+                let names: Vec<Name> = names.into_iter().filter(|name| free(placed, name, &mut taken, read)).collect();
                 if !names.is_empty() {
                     let table = Some(placed.https_table());
                     servers.push(TlsServer { gateway, number, names, table, opaque: Vec::new() });
@@ -156,7 +182,9 @@ impl Plan {
                 continue;
             }
             let mut opaque = tls_chains(placed, router, read);
-            opaque.iter_mut().for_each(|chain| chain.server_names.retain(|name| taken.insert(name.clone())));
+            for chain in &mut opaque {
+                chain.server_names.retain(|name| free(placed, name, &mut taken, read));
+            }
             opaque.retain(|chain| !chain.server_names.is_empty());
             if !opaque.is_empty() {
                 servers.push(TlsServer { gateway, number, names: Vec::new(), table: None, opaque });

@@ -63,6 +63,7 @@ impl Xds {
         if let Some(fault) = mesh.db().faults().next() {
             anyhow::bail!("computing {} {}: {}", fault.table, fault.key, fault.message);
         }
+        mesh.db().notes().iter().for_each(|note| eprintln!("{}: {}", note.about, note.message));
         self.print(&self.resources(&mesh))?;
         Ok(ExitCode::SUCCESS)
     }

@@ -49,6 +49,9 @@ impl Derived for Chain {
         assert!(*value != 13, "thirteen");
         let sum = read.row::<Sum>(&(*value % 4));
         let next = read.input::<Numbers>(&(key.wrapping_add(1) % 16));
+        if *value == 7 {
+            read.note(format!("number {key}"), "is a seven");
+        }
         Some(format!("{value} {sum:?} {}", next.is_some()))
     }
 }
@@ -235,4 +238,26 @@ proptest! {
             prop_assert_eq!(db.commit(Txn::default(), &Inline).rebuilt_in_all(), 0);
         }
     }
+}
+
+#[test]
+fn a_note_stands_as_long_as_its_row_says_so() {
+    let notes = |db: &Db| db.notes().into_iter().map(|note| note.about.clone()).collect::<Vec<_>>();
+    let mut db = db();
+    let mut txn = Txn::default();
+    txn.set::<Numbers>(1, 7);
+    txn.demand::<Chain>(1);
+    db.commit(txn, &Inline);
+    assert_eq!(notes(&db), ["number 1"]);
+    let before = db.clone();
+    let mut txn = Txn::default();
+    txn.set::<Numbers>(1, 8);
+    db.commit(txn, &Inline);
+    assert_eq!((notes(&db).len(), notes(&before).len()), (0, 1), "a snapshot keeps what it saw");
+    let mut txn = Txn::default();
+    txn.set::<Numbers>(1, 7);
+    txn.release::<Chain>(1);
+    db.commit(txn, &Inline);
+    db.sweep_all();
+    assert_eq!(notes(&db).len(), 0, "a row that is gone says nothing");
 }

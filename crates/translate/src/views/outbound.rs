@@ -40,6 +40,8 @@ pub(super) fn listeners(
     }
     for ((address, port), mut listener) in build.listeners {
         if taken.contains(&port) && address == "0.0.0.0" {
+            let message = "services without addresses of their own have no listener on it: it is one of the proxy's";
+            read.note(format!("port {port}"), message);
             continue;
         }
         let takes_all = listener.opaque.iter().any(|chain| chain.networks.is_empty() && chain.server_names.is_empty());
@@ -123,7 +125,7 @@ impl Build<'_> {
                 listener.table = Some(Name::from(format!("{}:{}", entry.host, port.number)));
                 listener.sniff = true;
             }
-            add(&mut listener.opaque, chains.clone());
+            add(entry, &mut listener.opaque, chains.clone(), read);
         }
     }
 
@@ -137,14 +139,13 @@ impl Build<'_> {
         }
         for address in &singles {
             let listener = self.at(address, port.number, egress);
-            add(&mut listener.opaque, chains.clone());
+            add(entry, &mut listener.opaque, chains.clone(), read);
         }
         if !networks.is_empty() {
             let listener = self.at(any, port.number, egress);
-            add(
-                &mut listener.opaque,
-                chains.iter().map(|chain| OpaqueChain { networks: networks.clone(), ..chain.clone() }).collect(),
-            );
+            let chains =
+                chains.iter().map(|chain| OpaqueChain { networks: networks.clone(), ..chain.clone() }).collect();
+            add(entry, &mut listener.opaque, chains, read);
         } else if singles.is_empty() && !entry.resolved.headless {
             let by_name = port.protocol.is_tls();
             let host = entry.host.name().clone();
@@ -156,7 +157,7 @@ impl Build<'_> {
             });
             let named: Vec<_> = named.collect();
             let listener = self.at(any, port.number, egress);
-            add(&mut listener.opaque, named);
+            add(entry, &mut listener.opaque, named, read);
         }
     }
 
@@ -231,19 +232,30 @@ impl Build<'_> {
             for port in ports {
                 let chains = self.of_rule(&rule, port);
                 let listener = self.at(any, port, egress);
-                add(&mut listener.opaque, chains);
+                distinct(&mut listener.opaque, chains);
             }
         }
     }
 }
 
-/// Chains with equal conditions are an error to Envoy; the first stays.
-fn add(to: &mut Vec<OpaqueChain>, chains: Vec<OpaqueChain>) {
+/// Adds the chains of a service; what an earlier one takes already leaves a note.
+fn add(entry: &Entry, to: &mut Vec<OpaqueChain>, chains: Vec<OpaqueChain>, read: &mut Reader<'_>) {
+    if distinct(to, chains) {
+        let message = "some of its connections go elsewhere: another service takes the same address and port";
+        read.note(format!("service {}", entry.host), message);
+    }
+}
+
+/// Chains with equal conditions are an error to Envoy; the first stays. Tells whether one was left out for another destination.
+fn distinct(to: &mut Vec<OpaqueChain>, chains: Vec<OpaqueChain>) -> bool {
+    let mut left_out = false;
     for chain in chains {
-        if !to.iter().any(|other| other.networks == chain.networks && other.server_names == chain.server_names) {
-            to.push(chain);
+        match to.iter().find(|other| other.networks == chain.networks && other.server_names == chain.server_names) {
+            None => to.push(chain),
+            Some(other) => left_out |= other.clusters != chain.clusters,
         }
     }
+    left_out
 }
 
 /// Virtual addresses that are no networks.
