@@ -11,6 +11,9 @@ use crate::yaml::Document;
 use crate::{AnyObject, ApiKind, Body, Checked, Issue, Issues, Kind, Object, ObjectId, ObjectMeta, Origin, Severity};
 
 mod metadata;
+mod written;
+
+use written::Written;
 
 /// How mistakes are taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -231,7 +234,7 @@ fn parse<K: ApiKind>(body: &Value, mut unknown: impl FnMut(String)) -> Result<K,
     let mut track = serde_path_to_error::Track::new();
     let mut fields = Vec::new();
     let read = {
-        let tracked = serde_path_to_error::Deserializer::new(body, &mut track);
+        let tracked = serde_path_to_error::Deserializer::new(Written(body), &mut track);
         serde_ignored::deserialize(tracked, |path| fields.push(ignored_path(&path)))
     };
     match read {

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 use names::Name;
@@ -18,6 +18,8 @@ use crate::{Issue, Place, Severity};
 pub struct Source {
     file: Option<Name>,
     text: String,
+    /// Of each document, once somebody asked.
+    positions: OnceLock<Vec<Positions>>,
 }
 
 /// One document of a text.
@@ -36,22 +38,66 @@ pub struct Document {
 /// # Errors
 /// When the text is not YAML: the issue names file, line and column and shows the line.
 pub fn documents(text: &str, file: Option<&Name>) -> Result<Vec<Document>, Box<Issue>> {
-    let source = Arc::new(Source { file: file.cloned(), text: text.to_owned() });
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    let source = Arc::new(Source { file: file.cloned(), text: text.to_owned(), positions: OnceLock::new() });
     let parsed = Builder::new(&source.text, None).run().map_err(|error| Box::new(source.syntax(&error)))?;
     let found = parsed.into_iter().enumerate().filter(|(_, (value, _))| !value.is_null());
     Ok(found.map(|(number, (value, line))| Document { value, line, number, source: source.clone() }).collect())
+}
+
+/// What some editors put in front of a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The documents of a text, each judged for itself: one that is not YAML is an issue and hides no other.
+#[must_use]
+pub fn each_document(text: &str, file: Option<&Name>) -> (Vec<Document>, Vec<Issue>) {
+    let whole = match documents(text, file) {
+        Ok(documents) => return (documents, Vec::new()),
+        Err(issue) => issue,
+    };
+    let (mut found, mut issues) = (Vec::new(), Vec::new());
+    for part in parts(text) {
+        match documents(&part, file) {
+            Ok(documents) => found.extend(documents),
+            Err(issue) => issues.push(*issue),
+        }
+    }
+    // What is only wrong between the parts is still wrong.
+    if issues.is_empty() {
+        issues.push(*whole);
+    }
+    (found, issues)
+}
+
+/// A text cut at the lines that begin documents, each part with as many empty lines in front as keep its line numbers.
+fn parts(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let begins =
+            line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+        if begins && number > 0 {
+            parts.push("\n".repeat(number));
+        }
+        if let Some(part) = parts.last_mut() {
+            part.push_str(line);
+        }
+    }
+    parts
 }
 
 impl Document {
     /// Where a field stands; for a field that is not there, where the nearest thing around it stands.
     #[must_use]
     pub fn place(&self, path: &str) -> Place {
-        let mut positions = HashMap::new();
-        // The text was parsed before; a second run cannot fail, and without positions the document's first line is right.
-        let _ = Builder::new(&self.source.text, Some((self.number, &mut positions))).run();
+        let all = self.source.positions.get_or_init(|| {
+            let mut all = Vec::new();
+            // The text was parsed before; a second run cannot fail, and without positions the document's first line is right.
+            let _ = Builder::new(&self.source.text, Some(&mut all)).run();
+            all
+        });
         let mut path = path;
         loop {
-            if let Some((line, column)) = positions.get(path) {
+            if let Some((line, column)) = all.get(self.number).and_then(|positions| positions.get(path)) {
                 return self.source.place(*line, *column);
             }
             match path.rfind(['.', '[']) {
@@ -128,13 +174,13 @@ const DEEPEST: usize = 200;
 struct Builder<'a, 'p> {
     parser: Parser<'a, granit_parser::StrInput<'a>>,
     anchors: HashMap<usize, Value>,
-    record: Option<(usize, &'p mut Positions)>,
+    record: Option<&'p mut Vec<Positions>>,
     document: usize,
     nodes: usize,
 }
 
 impl<'a, 'p> Builder<'a, 'p> {
-    fn new(text: &'a str, record: Option<(usize, &'p mut Positions)>) -> Self {
+    fn new(text: &'a str, record: Option<&'p mut Vec<Positions>>) -> Self {
         Self { parser: Parser::new_from_str(text), anchors: HashMap::new(), record, document: 0, nodes: 0 }
     }
 
@@ -176,10 +222,11 @@ impl<'a, 'p> Builder<'a, 'p> {
         if self.nodes > MOST_NODES || depth > DEEPEST {
             return Err(Error::new(span, "the document is too large or too deep"));
         }
-        if let Some((document, positions)) = &mut self.record
-            && *document == self.document
-        {
-            positions.insert(path.clone(), position(span));
+        if let Some(all) = &mut self.record {
+            if all.len() <= self.document {
+                all.resize_with(self.document + 1, Positions::new);
+            }
+            all[self.document].insert(path.clone(), position(span));
         }
         match event {
             Event::Scalar(text, style, anchor, tag) => {

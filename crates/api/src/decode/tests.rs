@@ -106,3 +106,37 @@ fn metadata_lists_and_versions() {
         assert_eq!(issues[0].path, path);
     }
 }
+
+/// The errors of a strict reading of a spec.
+fn strict(kind: &str, spec: &str) -> Vec<String> {
+    let head = format!("apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: x, namespace: shop}}\n");
+    let (_, issues) = read(&format!("{head}spec: {spec}\n"), Mode::Strict);
+    issues.into_iter().filter(|issue| issue.severity == Severity::Error).map(|issue| issue.path).collect()
+}
+
+#[test]
+fn types_are_taken_as_the_schema_takes_them() {
+    let tls = |text: &str| strict("DestinationRule", &format!("{{host: a, trafficPolicy: {{{text}}}}}"));
+    for (text, wanted) in [
+        ("loadBalancer: {simple: RANDOM}", ""),
+        ("loadBalancer: []", "spec.trafficPolicy.loadBalancer"),
+        ("loadBalancer: [RANDOM]", "spec.trafficPolicy.loadBalancer"),
+        ("tls: []", "spec.trafficPolicy.tls"),
+        ("portLevelSettings: {}", "spec.trafficPolicy.portLevelSettings"),
+        ("portLevelSettings: [[]]", "spec.trafficPolicy.portLevelSettings[0]"),
+        ("connectionPool: {tcp: {maxConnections: 10}}", ""),
+        ("connectionPool: {tcp: {maxConnections: 10.0}}", ""),
+        ("connectionPool: {tcp: {maxConnections: 1e1}}", ""),
+        ("connectionPool: {tcp: {maxConnections: 10.5}}", "spec.trafficPolicy.connectionPool.tcp.maxConnections"),
+        ("connectionPool: {tcp: {maxConnections: '10'}}", "spec.trafficPolicy.connectionPool.tcp.maxConnections"),
+        ("connectionPool: {tcp: {maxConnections: 3e9}}", "spec.trafficPolicy.connectionPool.tcp.maxConnections"),
+        (
+            "connectionPool: {http: {useClientProtocol: 'yes'}}",
+            "spec.trafficPolicy.connectionPool.http.useClientProtocol",
+        ),
+        ("connectionPool: {http: {useClientProtocol: yes}}", ""),
+    ] {
+        let wanted: Vec<&str> = if wanted.is_empty() { Vec::new() } else { vec![wanted] };
+        assert_eq!(tls(text), wanted, "{text}");
+    }
+}

@@ -44,3 +44,22 @@ fn places_are_found_by_path_in_the_right_document() {
     assert_eq!(place.snippet, "8 |   - x: 2\n           ^");
     assert_eq!(documents[1].place("a.list[1].missing.deep").line, 8);
 }
+
+#[test]
+fn a_broken_document_hides_no_other() {
+    let text = "a: 1\n---\nb: [1\n--- # third\nc: {d: 1}\n---\ne:\n\tg: 1\n---\nf: 1\n";
+    let (found, issues) = each_document(text, None);
+    let lines: Vec<_> = found.iter().map(|document| (document.value.clone(), document.line)).collect();
+    assert_eq!(lines, [(json!({"a": 1}), 1), (json!({"c": {"d": 1}}), 5), (json!({"f": 1}), 10)]);
+    assert_eq!(found[1].place("c.d").line, 5);
+    let lines: Vec<_> = issues.iter().map(|issue| issue.place.as_ref().unwrap().line).collect();
+    assert!(matches!(lines.as_slice(), [3 | 4, 8]), "{issues:?}");
+    let (found, issues) = each_document("a: 1\n---\nb: 1\n", None);
+    assert_eq!((found.len(), issues.len()), (2, 0));
+}
+
+#[test]
+fn marks_and_line_ends_of_other_systems_are_read() {
+    assert_eq!(value("\u{feff}a: 1\r\nb: |\r\n  x\r\n  y\r\nc: d\r\n"), json!({"a": 1, "b": "x\ny\n", "c": "d"}));
+    assert_eq!(value("\u{feff}{\"a\": [1, \"x\"]}"), json!({"a": [1, "x"]}));
+}

@@ -98,20 +98,15 @@ fn folder(path: &Path, texts: &mut Vec<(String, String)>) -> anyhow::Result<()> 
 
 /// Checks one text; gives the number of valid objects.
 fn check(file: &str, text: &str, issues: &mut Vec<Issue>) -> usize {
-    match yaml::documents(text, Some(&Name::from(file))) {
-        Err(issue) => {
-            issues.push(*issue);
-            0
-        }
-        Ok(documents) => documents
-            .iter()
-            .map(|document| {
-                let (objects, found) = decode(document, Mode::Strict);
-                issues.extend(found);
-                objects.len()
-            })
-            .sum(),
+    let (documents, broken) = yaml::each_document(text, Some(&Name::from(file)));
+    issues.extend(broken);
+    let mut valid = 0;
+    for document in &documents {
+        let (objects, found) = decode(document, Mode::Strict);
+        issues.extend(found);
+        valid += objects.len();
     }
+    valid
 }
 
 fn shown(issue: &Issue) -> Value {
