@@ -131,7 +131,7 @@ fn policy() -> impl Strategy<Value = String> {
         ", trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x}}}",
         ", trafficPolicy: {outlierDetection: {interval: 1s}}, subsets: [{name: v1, labels: {version: v1}}]",
         ", subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}, trafficPolicy: {loadBalancer: {simple: RANDOM}}}]",
-        ", workloadSelector: {labels: {app: x}}, trafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}",
+        ", workloadSelector: {matchLabels: {app: x}}, trafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}",
         ", trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}",
         ", trafficPolicy: {tls: {mode: DISABLE}, loadBalancer: {simple: PASSTHROUGH}}",
     ]);

@@ -72,6 +72,11 @@ pub(crate) fn check(
 
 /// Labels of a selector: no wildcards, no empty keys; an empty one covers the namespace.
 pub(crate) fn labels(path: &str, labels: &Labels, issues: &mut Issues) {
+    // As many as the schema lets pass; `labels` of the networking kinds hold fewer than `matchLabels` of the others.
+    let most = if path.ends_with("matchLabels") { 4096 } else { 256 };
+    if labels.len() > most {
+        issues.error(path, format!("at most {most} labels"));
+    }
     if labels.is_empty() {
         issues.warning(path, "an empty selector covers every workload of the namespace");
     }

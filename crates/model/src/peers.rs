@@ -114,7 +114,7 @@ impl Policies {
         let mut own = self.selecting.iter().filter(|row| selected(row).is_some_and(|wanted| labels.contain(wanted)));
         let Some(own) = own.next() else { return Peers { mode: self.general, ports: BTreeMap::new() } };
         let general = mode(own.spec.mtls).unwrap_or(self.general);
-        let ports = own.spec.port_level_mtls.iter().filter_map(|(port, written)| {
+        let ports = own.spec.port_level_mtls.iter().flatten().filter_map(|(port, written)| {
             let at = mode(Some(*written)).unwrap_or(general);
             Some((u16::try_from(*port).ok()?, at)).filter(|_| at != general)
         });

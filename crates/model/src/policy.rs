@@ -50,7 +50,7 @@ impl Index for RulesByHost {
 
     fn entries(id: &Id, row: &Arc<Row<DestinationRule>>) -> Vec<(RuleBucket, RuleRef)> {
         let host = row.host(&row.spec.host);
-        let selector = row.spec.workload_selector.as_ref().map(|selector| Selector(selector.labels.clone()));
+        let selector = row.spec.workload_selector.as_ref().map(|selector| Selector(selector.match_labels.clone()));
         let export = if selector.is_some() {
             Export::new(["."], &id.namespace)
         } else {

@@ -6,6 +6,7 @@ use names::{Labels, Name};
 use serde::{Deserialize, Serialize};
 
 use crate::scalars::{Duration, PortSelector};
+use crate::selectors::MatchSelector;
 
 /// Policies for the traffic to a host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,7 +21,7 @@ pub struct DestinationRule {
     /// Namespaces that see it.
     pub export_to: Vec<Name>,
     /// The clients it is for.
-    pub workload_selector: Option<WorkloadSelector>,
+    pub workload_selector: Option<MatchSelector>,
 }
 
 /// A named set of endpoints.

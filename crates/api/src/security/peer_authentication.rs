@@ -17,7 +17,7 @@ pub struct PeerAuthentication {
     /// For all ports.
     pub mtls: Option<MutualTls>,
     /// For ports of the workload, by number.
-    pub port_level_mtls: BTreeMap<u32, MutualTls>,
+    pub port_level_mtls: Option<BTreeMap<u32, MutualTls>>,
 }
 
 /// A mode.
@@ -38,13 +38,14 @@ pub(super) fn check(spec: &PeerAuthentication, issues: &mut Issues) {
     if let Some(labels) = labels {
         selectors::labels("spec.selector.matchLabels", labels, issues);
     }
-    if spec.port_level_mtls.is_empty() {
-        return;
+    let Some(ports) = &spec.port_level_mtls else { return };
+    if ports.is_empty() {
+        issues.error("spec.portLevelMtls", "at least one port is needed");
     }
     if labels.is_none_or(Labels::is_empty) {
         issues.error("spec.portLevelMtls", "settings of ports need a selector: ports are those of workloads");
     }
-    for port in spec.port_level_mtls.keys() {
+    for port in ports.keys() {
         rules::port(&format!("spec.portLevelMtls.{port}"), *port, issues);
     }
 }

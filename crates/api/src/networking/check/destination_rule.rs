@@ -21,7 +21,7 @@ pub(in crate::networking) fn check(spec: &DestinationRule, meta: &ObjectMeta, is
     }
     rules::export_to("spec.exportTo", &spec.export_to, &meta.namespace, false, issues);
     if let Some(selector) = &spec.workload_selector {
-        selectors::labels("spec.workloadSelector.labels", &selector.labels, issues);
+        selectors::labels("spec.workloadSelector.matchLabels", &selector.match_labels, issues);
         let own = |to: &names::Name| *to == "." || *to == meta.namespace;
         if !spec.export_to.iter().all(own) {
             issues.error("spec.exportTo", "a rule for selected workloads is only for its own namespace");
@@ -43,8 +43,7 @@ pub(in crate::networking) fn check(spec: &DestinationRule, meta: &ObjectMeta, is
 }
 
 fn traffic(path: &str, policy: &TrafficPolicy, issues: &mut Issues) {
-    // As in Istio, a retry budget alone is not enough.
-    if (TrafficPolicy { retry_budget: None, ..policy.clone() }) == TrafficPolicy::default() {
+    if *policy == TrafficPolicy::default() {
         issues.error(path, "a traffic policy must say something");
     }
     extras(path, policy, issues);
@@ -183,38 +182,58 @@ pub(super) fn connection_pool(path: &str, pool: &ConnectionPoolSettings, issues:
     if http.use_client_protocol && http.h2_upgrade_policy == Some(H2UpgradePolicy::Upgrade) {
         issues.error(format!("{path}.http.useClientProtocol"), "excludes h2UpgradePolicy UPGRADE");
     }
-    if let Some(keepalive) = &http.http2_keep_alive
-        && (keepalive.interval.is_none() || keepalive.timeout.is_none())
-    {
-        issues.error(format!("{path}.http.http2KeepAlive"), "interval and timeout are both needed");
+    if let Some(keepalive) = &http.http2_keep_alive {
+        let path = format!("{path}.http.http2KeepAlive");
+        if keepalive.interval.is_none() || keepalive.timeout.is_none() {
+            issues.error(path.as_str(), "interval and timeout are both needed");
+        }
+        for (name, value) in [("interval", keepalive.interval), ("timeout", keepalive.timeout)] {
+            if let Some(value) = value {
+                rules::duration(&format!("{path}.{name}"), value, issues);
+            }
+        }
     }
 }
 
+/// What a mode leaves unused is a warning; what contradicts itself in the mode is an error
+/// (`istio: pkg/config/validation/agent/validation.go ValidateTLS`).
 fn tls(path: &str, settings: &ClientTlsSettings, issues: &mut Issues) {
-    let files = !settings.client_certificate.is_empty() || !settings.private_key.is_empty();
-    if settings.insecure_skip_verify == Some(true)
-        && !(settings.ca_certificates.is_empty() && settings.subject_alt_names.is_empty())
-    {
-        issues.error(path, "insecureSkipVerify excludes caCertificates and subjectAltNames");
-    }
-    if !settings.credential_name.is_empty() && (files || !settings.ca_certificates.is_empty()) {
-        issues.error(path, "credentialName excludes certificate files");
-    }
-    if !settings.credential_name.is_empty() && !settings.ca_crl.is_empty() {
-        issues.error(format!("{path}.caCrl"), "with credentialName the list comes in the secret");
-    }
     for (at, _) in settings.subject_alt_names.iter().enumerate().filter(|(_, name)| name.is_empty()) {
         issues.error(format!("{path}.subjectAltNames[{at}]"), "must not be empty");
     }
-    match settings.mode.unwrap_or_default() {
-        ClientTlsMode::IstioMutual if files || !settings.ca_certificates.is_empty() => {
-            issues.error(path, "ISTIO_MUTUAL uses the mesh's certificates; name none");
+    let mode = settings.mode.unwrap_or_default();
+    let own = !settings.client_certificate.is_empty() || !settings.private_key.is_empty();
+    let files = own || !settings.ca_certificates.is_empty() || !settings.ca_crl.is_empty();
+    let secret = !settings.credential_name.is_empty();
+    match mode {
+        ClientTlsMode::Disable => {}
+        ClientTlsMode::IstioMutual => {
+            if files || secret {
+                issues.warning(path, "ISTIO_MUTUAL uses the mesh's certificates; those that are named are not used");
+            }
         }
-        ClientTlsMode::Mutual if settings.credential_name.is_empty() => {
-            if settings.client_certificate.is_empty() || settings.private_key.is_empty() {
+        ClientTlsMode::Simple | ClientTlsMode::Mutual => {
+            if secret && files {
+                issues.error(path, "credentialName excludes certificate files");
+            }
+            unchecked(path, settings, mode == ClientTlsMode::Simple && secret, issues);
+            if mode == ClientTlsMode::Mutual
+                && !secret
+                && (settings.client_certificate.is_empty() || settings.private_key.is_empty())
+            {
                 issues.error(path, "MUTUAL needs clientCertificate and privateKey, or a credentialName");
             }
         }
-        ClientTlsMode::Mutual | ClientTlsMode::IstioMutual | ClientTlsMode::Simple | ClientTlsMode::Disable => {}
+    }
+}
+
+/// Whoever does not look at the server's certificate has nothing to compare it with.
+fn unchecked(path: &str, settings: &ClientTlsSettings, secret: bool, issues: &mut Issues) {
+    let compares = secret || !settings.ca_certificates.is_empty() || !settings.subject_alt_names.is_empty();
+    if settings.insecure_skip_verify == Some(true) && compares {
+        issues.error(
+            path,
+            "insecureSkipVerify excludes caCertificates and subjectAltNames, and with SIMPLE credentialName",
+        );
     }
 }

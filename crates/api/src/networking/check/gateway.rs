@@ -24,7 +24,7 @@ pub(in crate::networking) fn check(spec: &Gateway, meta: &ObjectMeta, issues: &m
             issues.error(format!("{path}.port.name"), format!("there is another port {:?}", port.name));
         }
         if !each.name.is_empty() && !names.insert(&each.name) {
-            issues.error(format!("{path}.name"), format!("there is another server {}", each.name));
+            issues.warning(format!("{path}.name"), format!("there is another server {}", each.name));
         }
     }
     rules::labels("spec.selector", &spec.selector, issues);
@@ -37,8 +37,10 @@ fn server(path: &str, server: &Server, issues: &mut Issues) {
     for (at, written) in server.hosts.iter().enumerate() {
         let path = format!("{path}.hosts[{at}]");
         match written.split_once('/') {
-            Some(("~", _)) => issues.error(path, "~ is not a namespace"),
-            Some((namespace, host)) => scoped(&path, namespace, host, issues),
+            Some((namespace, host)) => {
+                namespaced(&path, namespace, issues);
+                full(&path, host, issues);
+            }
             None => full(&path, written, issues),
         }
     }
@@ -75,23 +77,30 @@ fn server(path: &str, server: &Server, issues: &mut Issues) {
     }
 }
 
-/// `namespace/host`, as in Gateways and Sidecars.
-pub(super) fn scoped(path: &str, namespace: &str, host: &str, issues: &mut Issues) {
-    if !["*", ".", "~", ""].contains(&namespace) && !rules::dns_label(namespace) {
+/// The namespace before the slash of a host.
+pub(super) fn namespaced(path: &str, namespace: &str, issues: &mut Issues) {
+    if !["*", "."].contains(&namespace) && !rules::dns_label(namespace) {
         issues.error(path, format!("{namespace:?} is not a namespace"));
     }
-    full(path, host, issues);
 }
 
-/// Not a short name: it is not said in which namespace it would be one.
+/// A host or an address, but no short name: it is not said in which namespace it would be one.
 fn full(path: &str, host: &str, issues: &mut Issues) {
-    if host != "*" && !host.contains('.') && host.parse::<std::net::IpAddr>().is_err() {
+    if host.contains('.') && host.parse::<std::net::IpAddr>().is_ok() {
+        return;
+    }
+    long(path, host, issues);
+}
+
+/// A host that is not a short name; a wildcard is a whole label.
+pub(super) fn long(path: &str, host: &str, issues: &mut Issues) {
+    if host != "*" && !host.contains('.') {
         return issues.error(path, format!("short names are not allowed: {host:?} has no dot"));
     }
     if host.starts_with('*') && host.len() > 1 && !host.starts_with("*.") {
         return issues.error(path, format!("{host:?}: a wildcard is a whole label, such as *.example.com"));
     }
-    rules::host_or_address(path, host, issues);
+    rules::host(path, host, issues);
 }
 
 /// A plain port has no TLS, but for the redirect to it.
@@ -135,6 +144,13 @@ const SUITES: [&str; 15] = [
 /// Settings of a server's TLS, whatever speaks over it.
 pub(super) fn tls(path: &str, settings: &ServerTlsSettings, issues: &mut Issues) {
     versions(path, settings, issues);
+    for (field, count) in
+        [("credentialNames", settings.credential_names.len()), ("tlsCertificates", settings.tls_certificates.len())]
+    {
+        if count > 2 {
+            issues.error(format!("{path}.{field}"), "at most two, one RSA and one ECDSA");
+        }
+    }
     let mode = settings.mode.unwrap_or_default();
     let secrets = !settings.credential_name.is_empty() || !settings.credential_names.is_empty();
     let any = secrets
@@ -168,11 +184,15 @@ pub(super) fn tls(path: &str, settings: &ServerTlsSettings, issues: &mut Issues)
         issues.error(path, message);
     }
     let terminates = matches!(mode, ServerTlsMode::Simple | ServerTlsMode::Mutual | ServerTlsMode::OptionalMutual);
-    if terminates && !secrets {
+    if terminates && secrets {
+        // Everything comes in the secret.
+        return;
+    }
+    if terminates {
         certificates(path, settings, mode, issues);
     }
     if !settings.ca_crl.is_empty() {
-        if secrets {
+        if !settings.credential_name.is_empty() {
             issues.error(format!("{path}.caCrl"), "with a secret the list comes in the secret");
         }
         if mode == ServerTlsMode::Simple {
@@ -184,9 +204,6 @@ pub(super) fn tls(path: &str, settings: &ServerTlsSettings, issues: &mut Issues)
 fn certificates(path: &str, settings: &ServerTlsSettings, mode: ServerTlsMode, issues: &mut Issues) {
     if mode != ServerTlsMode::Simple && settings.ca_certificates.is_empty() {
         issues.error(format!("{path}.caCertificates"), "needed to check clients");
-    }
-    if settings.tls_certificates.len() > 2 {
-        issues.warning(format!("{path}.tlsCertificates"), "at most two are used, one RSA and one ECDSA");
     }
     if settings.tls_certificates.is_empty() {
         if settings.server_certificate.is_empty() {

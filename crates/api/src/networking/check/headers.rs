@@ -42,10 +42,11 @@ fn is_authority(name: &str) -> bool {
     name.eq_ignore_ascii_case(":authority") || name.eq_ignore_ascii_case("host")
 }
 
-/// Whether both edit the authority: Envoy rewrites it once.
-pub(super) fn sets_authority(headers: Option<&Headers>) -> bool {
+/// How often the authority is edited: Envoy rewrites it once.
+pub(super) fn authority_edits(headers: Option<&Headers>) -> usize {
     let request = headers.and_then(|headers| headers.request.as_ref());
-    request.is_some_and(|request| request.set.keys().chain(request.add.keys()).any(|name| is_authority(name)))
+    let values = request.into_iter().flat_map(|request| request.set.iter().chain(&request.add));
+    values.filter(|(name, value)| is_authority(name) && !value.is_empty()).count()
 }
 
 /// A header name (RFC 9110: tokens).

@@ -1,7 +1,7 @@
 //! Rules of what an HTTP route does: retries, redirects, rewrites, faults, CORS, mirrors, timeouts.
 
 use crate::networking::{CorsPolicy, HttpDirectResponse, HttpFaultInjection, HttpRedirect, HttpRetry, HttpRoute};
-use crate::scalars::{Duration, Match, Percent, StringMatch};
+use crate::scalars::{Match, Percent, StringMatch};
 use crate::{Issues, rules};
 
 use super::headers;
@@ -9,7 +9,7 @@ use super::headers;
 /// Everything but conditions and destinations.
 pub(super) fn check(path: &str, route: &HttpRoute, issues: &mut Issues) {
     if let Some(timeout) = route.timeout {
-        duration(&format!("{path}.timeout"), timeout, issues);
+        rules::duration(&format!("{path}.timeout"), timeout, issues);
     }
     if let Some(retry) = &route.retries {
         retries(&format!("{path}.retries"), retry, issues);
@@ -24,6 +24,7 @@ pub(super) fn check(path: &str, route: &HttpRoute, issues: &mut Issues) {
         cors_policy(&format!("{path}.corsPolicy"), cors, issues);
     }
     rewrite(path, route, issues);
+    authority(path, route, issues);
     mirrors(path, route, issues);
     if let Some(edits) = &route.headers {
         headers::edits(&format!("{path}.headers"), edits, issues);
@@ -40,13 +41,6 @@ pub(super) fn check(path: &str, route: &HttpRoute, issues: &mut Issues) {
     }
 }
 
-/// At least 1 ms, in whole milliseconds; 0 switches off.
-pub(super) fn duration(path: &str, duration: Duration, issues: &mut Issues) {
-    if !duration.is_zero() {
-        rules::duration(path, duration, issues);
-    }
-}
-
 fn percent(path: &str, percent: Option<Percent>, issues: &mut Issues) {
     let Some(Percent { value }) = percent else { return };
     if !(0.0..=100.0).contains(&value) || (value > 0.0 && value < 0.0001) {
@@ -55,7 +49,7 @@ fn percent(path: &str, percent: Option<Percent>, issues: &mut Issues) {
 }
 
 /// What Envoy retries on, for HTTP and for gRPC.
-const CONDITIONS: [&str; 22] = [
+const CONDITIONS: [&str; 16] = [
     "5xx",
     "gateway-error",
     "reset",
@@ -72,24 +66,41 @@ const CONDITIONS: [&str; 22] = [
     "internal",
     "resource-exhausted",
     "unavailable",
-    "connect",
-    "unknown",
-    "aborted",
-    "data-loss",
-    "unauthenticated",
-    "permission-denied",
 ];
+
+/// A status that has a name (`istio: pkg/config/validation/agent/validation.go ValidateHTTPRetry` asks Go's `net/http` for it).
+fn is_status(text: &str) -> bool {
+    matches!(
+        text.parse::<u16>(),
+        Ok(
+            100..=103
+            | 200..=208
+            | 226
+            | 300..=305
+            | 307
+            | 308
+            | 400..=418
+            | 421..=426
+            | 428
+            | 429
+            | 431
+            | 451
+            | 500..=508
+            | 510
+            | 511,
+        )
+    )
+}
 
 fn retries(path: &str, retry: &HttpRetry, issues: &mut Issues) {
     if let Some(timeout) = retry.per_try_timeout {
-        duration(&format!("{path}.perTryTimeout"), timeout, issues);
+        rules::duration(&format!("{path}.perTryTimeout"), timeout, issues);
     }
     if let Some(backoff) = retry.backoff {
         rules::duration(&format!("{path}.backoff"), backoff, issues);
     }
-    for condition in retry.retry_on.split(',').map(str::trim).filter(|condition| !condition.is_empty()) {
-        let status = condition.parse::<u32>().is_ok_and(|status| (100..600).contains(&status));
-        if !status && !CONDITIONS.contains(&condition) {
+    for condition in retry.retry_on.split(',').filter(|_| !retry.retry_on.is_empty()) {
+        if !is_status(condition) && !CONDITIONS.contains(&condition) {
             issues.error(format!("{path}.retryOn"), format!("{condition:?} is not something that Envoy retries on"));
         }
     }
@@ -112,7 +123,7 @@ fn redirects(path: &str, redirect: &HttpRedirect, route: &HttpRoute, issues: &mu
     if redirect.port.is_some() && redirect.derive_port.is_some() {
         issues.error(at("derivePort"), "port and derivePort exclude each other");
     }
-    if let Some(port) = redirect.port {
+    if let Some(port) = redirect.port.filter(|port| *port != 0) {
         rules::port(&at("port"), port, issues);
     }
     if !redirect.scheme.is_empty() && !["http", "https"].contains(&redirect.scheme.as_str()) {
@@ -121,9 +132,10 @@ fn redirects(path: &str, redirect: &HttpRedirect, route: &HttpRoute, issues: &mu
     if redirect.redirect_code != 0 && !(300..400).contains(&redirect.redirect_code) {
         issues.error(at("redirectCode"), "a redirect's code is in 300..399");
     }
-    let by_prefix = |uri: Option<&StringMatch>| matches!(uri.and_then(StringMatch::kind), Some(Match::Prefix(_)));
-    if !redirect.prefix_rewrite.is_empty() && !route.r#match.iter().all(|each| by_prefix(each.uri.as_ref())) {
-        issues.error(at("prefixRewrite"), "needs a prefix in each match");
+    let by_prefix = |uri: &StringMatch| matches!(uri.kind(), Some(Match::Prefix(_)));
+    if !redirect.prefix_rewrite.is_empty() && !route.r#match.iter().filter_map(|each| each.uri.as_ref()).all(by_prefix)
+    {
+        issues.error(at("prefixRewrite"), "needs a prefix wherever the path is matched");
     }
 }
 
@@ -138,10 +150,16 @@ fn rewrite(path: &str, route: &HttpRoute, issues: &mut Issues) {
         }
         expression(&format!("{path}.rewrite.uriRegexRewrite.match"), &regex.r#match, issues);
     }
-    let set_elsewhere = headers::sets_authority(route.headers.as_ref())
-        || route.route.iter().any(|each| headers::sets_authority(each.headers.as_ref()));
-    if !rewrite.authority.is_empty() && set_elsewhere {
+}
+
+/// The authority is changed in one place (`istio: pkg/config/validation/virtualservice.go validateAuthorityRewrite`).
+fn authority(path: &str, route: &HttpRoute, issues: &mut Issues) {
+    let rewritten = route.rewrite.as_ref().is_some_and(|rewrite| !rewrite.authority.is_empty());
+    let edits = headers::authority_edits(route.headers.as_ref());
+    if rewritten && edits > 0 {
         issues.error(format!("{path}.rewrite.authority"), "the authority is changed under headers too");
+    } else if edits > 1 {
+        issues.error(format!("{path}.headers.request"), "the authority is changed more than once");
     }
 }
 

@@ -5,6 +5,12 @@ use std::collections::BTreeSet;
 use crate::networking::{ConsistentHashLb, Failover, LoadBalancerSettings, LocalityLbSetting, WarmupConfiguration};
 use crate::{Issues, rules};
 
+const WITHOUT_EJECTION: &str = "has no effect without outlierDetection: nothing is ever found to fail";
+
+/// Labels that say where something stands.
+const TOPOLOGY: [&str; 3] =
+    ["topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"];
+
 /// `ejects` says whether outlier detection stands beside it.
 pub(super) fn check(path: &str, balancer: &LoadBalancerSettings, ejects: bool, issues: &mut Issues) {
     let policies = usize::from(balancer.simple.is_some())
@@ -19,6 +25,9 @@ pub(super) fn check(path: &str, balancer: &LoadBalancerSettings, ejects: bool, i
     if balancer.warmup.is_some() && balancer.warmup_duration_secs.is_some() {
         issues.error(path, "warmup and warmupDurationSecs exclude each other");
     }
+    if let Some(duration) = balancer.warmup_duration_secs {
+        rules::duration(&format!("{path}.warmupDurationSecs"), duration, issues);
+    }
     if let Some(said) = &balancer.warmup {
         warmup(&format!("{path}.warmup"), said, issues);
     }
@@ -26,8 +35,7 @@ pub(super) fn check(path: &str, balancer: &LoadBalancerSettings, ejects: bool, i
         locality(&format!("{path}.localityLbSetting"), setting, issues);
         let matters = !setting.failover.is_empty() || !setting.failover_priority.is_empty();
         if matters && !ejects {
-            let message = "has no effect without outlierDetection: nothing is ever found to fail";
-            issues.warning(format!("{path}.localityLbSetting"), message);
+            issues.warning(format!("{path}.localityLbSetting"), WITHOUT_EJECTION);
         }
     }
     if balancer.locality_lb_setting.is_some() && balancer.zone_aware_lb_setting.is_some() {
@@ -36,14 +44,14 @@ pub(super) fn check(path: &str, balancer: &LoadBalancerSettings, ejects: bool, i
     if let Some(setting) = &balancer.zone_aware_lb_setting {
         let path = format!("{path}.zoneAwareLbSetting");
         failovers(&path, &setting.failover, issues);
-        if setting.min_cluster_size == Some(0) {
-            issues.error(format!("{path}.minClusterSize"), "at least 1");
+        if setting.min_cluster_size.is_some_and(|size| !(1..=u64::from(u32::MAX)).contains(&size)) {
+            issues.error(format!("{path}.minClusterSize"), "1 to 4294967295");
+        }
+        if (!setting.failover.is_empty() || !setting.failover_priority.is_empty()) && !ejects {
+            issues.warning(path.as_str(), WITHOUT_EJECTION);
         }
         for (at, label) in setting.failover_priority.iter().enumerate() {
-            let key = label.split('=').next().unwrap_or_default();
-            if ["topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"]
-                .contains(&key)
-            {
+            if TOPOLOGY.contains(&label.as_str()) {
                 issues.error(format!("{path}.failoverPriority[{at}]"), "region, zone and subzone are taken care of");
             }
         }
@@ -100,16 +108,19 @@ fn warmup(path: &str, warmup: &WarmupConfiguration, issues: &mut Issues) {
     if warmup.minimum_percent.is_some_and(|share| !(0.0..=100.0).contains(&share)) {
         issues.error(format!("{path}.minimumPercent"), "a percentage is in 0..100");
     }
-    if warmup.aggression.is_some_and(|aggression| aggression < 1.0) {
-        issues.error(format!("{path}.aggression"), "at least 1");
+    if warmup.aggression.is_some_and(|aggression| aggression <= 0.0) {
+        issues.error(format!("{path}.aggression"), "more than 0");
     }
 }
 
 /// Shares of localities sum to 100; a region does not take over from itself.
 pub(super) fn locality(path: &str, setting: &LocalityLbSetting, issues: &mut Issues) {
-    let fails_over = !setting.failover.is_empty() || !setting.failover_priority.is_empty();
-    if !setting.distribute.is_empty() && fails_over {
+    if !setting.distribute.is_empty() && !setting.failover.is_empty() {
         issues.error(path, "distribute and failover exclude each other");
+    }
+    let places = setting.failover_priority.iter().any(|label| TOPOLOGY.contains(&label.as_str()));
+    if !setting.failover.is_empty() && places {
+        issues.error(format!("{path}.failoverPriority"), "failover already orders by region, zone and subzone");
     }
     let mut from = Vec::new();
     for (at, rule) in setting.distribute.iter().enumerate() {

@@ -13,7 +13,7 @@ pub(super) fn check(spec: &VirtualService, issues: &mut Issues) {
             issues.error(format!("{path}.match"), "a TLS route needs a match with sniHosts");
         }
         for (number, each) in route.r#match.iter().enumerate() {
-            server_names(&format!("{path}.match[{number}]"), each, &spec.hosts, issues);
+            server_names(&format!("{path}.match[{number}]"), each, spec, issues);
             let common = (&each.destination_subnets, each.port, &each.gateways);
             conditions(&format!("{path}.match[{number}]"), common, issues);
             rules::labels(&format!("{path}.match[{number}].sourceLabels"), &each.source_labels, issues);
@@ -42,7 +42,7 @@ fn conditions(path: &str, (subnets, port, gateways): (&Vec<Name>, u32, &Vec<Name
 }
 
 /// Server names, each covered by a host of the rule.
-fn server_names(path: &str, each: &TlsMatchAttributes, hosts: &[Name], issues: &mut Issues) {
+fn server_names(path: &str, each: &TlsMatchAttributes, spec: &VirtualService, issues: &mut Issues) {
     if each.sni_hosts.is_empty() {
         issues.error(format!("{path}.sniHosts"), "at least one server name is needed");
     }
@@ -52,12 +52,25 @@ fn server_names(path: &str, each: &TlsMatchAttributes, hosts: &[Name], issues: &
             issues.warning(path, "clients send no addresses as server names");
             continue;
         }
-        rules::host(&path, name, issues);
+        let at_gateway = !spec.gateways.is_empty() && !spec.gateways.iter().any(|gateway| *gateway == "mesh");
+        if !(at_gateway && is_cluster_name(name)) {
+            rules::host(&path, name, issues);
+        }
         let wanted = Hostname::new(name);
-        if !hosts.iter().any(|host| *host == "*" || Hostname::new(host).covers(&wanted)) {
+        if !spec.hosts.iter().any(|host| *host == "*" || Hostname::new(host).covers(&wanted)) {
             issues.error(path, format!("{name} is covered by no host of the VirtualService"));
         }
     }
+}
+
+/// The name of a cluster as a server name, such as `outbound_.80_._.reviews.shop.svc.cluster.local`: what sidecars send to gateways
+/// that pass through by it (`istio: pkg/config/validation/agent/validation.go ValidateWildcardDomainForVirtualServiceBoundToGateway`).
+pub(super) fn is_cluster_name(name: &str) -> bool {
+    let mut parts = name.splitn(4, '.');
+    let mut next = || parts.next().unwrap_or_default();
+    let (direction, port, subset, host) = (next(), next(), next(), next());
+    let port = port.strip_suffix('_').is_some_and(|port| port.parse::<u16>().is_ok());
+    direction == "outbound_" && port && subset.ends_with('_') && host.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 fn destinations(path: &str, route: &[RouteDestination], issues: &mut Issues) {

@@ -31,7 +31,7 @@ pub(in crate::networking) fn check(spec: &ServiceEntry, meta: &ObjectMeta, issue
     }
     addresses(spec, resolution, issues);
     ports(spec, resolution, issues);
-    endpoints(spec, resolution, issues);
+    endpoints(spec, meta, resolution, issues);
 }
 
 fn addresses(spec: &ServiceEntry, resolution: Resolution, issues: &mut Issues) {
@@ -67,14 +67,17 @@ fn ports(spec: &ServiceEntry, resolution: Resolution, issues: &mut Issues) {
         if spec.hosts.len() > 1 && resolution != Resolution::None && !told_apart {
             issues.error(format!("{path}.protocol"), "several hosts can only be told apart by HTTP and TLS");
         }
-        let by_name = told_apart && protocol != Some(Protocol::HttpProxy);
-        if resolution == Resolution::DynamicDns && !by_name {
-            issues.error(format!("{path}.protocol"), "resolution DYNAMIC_DNS needs HTTP or TLS");
+        let by_name = [Protocol::Http, Protocol::Http2, Protocol::Grpc, Protocol::Tls];
+        if resolution == Resolution::DynamicDns && !protocol.is_some_and(|protocol| by_name.contains(&protocol)) {
+            issues.error(format!("{path}.protocol"), "resolution DYNAMIC_DNS needs HTTP, HTTP2, GRPC or TLS");
+        }
+        if let Some(target) = port.target_port {
+            rules::port(&format!("{path}.targetPort"), target.into(), issues);
         }
     }
 }
 
-fn endpoints(spec: &ServiceEntry, resolution: Resolution, issues: &mut Issues) {
+fn endpoints(spec: &ServiceEntry, meta: &ObjectMeta, resolution: Resolution, issues: &mut Issues) {
     let count = spec.endpoints.len();
     if spec.workload_selector.is_some() && count > 0 {
         issues.error("spec.endpoints", "endpoints and workloadSelector exclude each other");
@@ -101,7 +104,7 @@ fn endpoints(spec: &ServiceEntry, resolution: Resolution, issues: &mut Issues) {
                 issues.error("spec.hosts", message);
             }
         }
-        Resolution::DynamicDns => dynamic(spec, issues),
+        Resolution::DynamicDns => dynamic(spec, meta, issues),
         Resolution::Static => {}
     }
     let ports: BTreeSet<&str> = spec.ports.iter().map(|port| port.name.as_str()).collect();
@@ -118,15 +121,17 @@ fn endpoints(spec: &ServiceEntry, resolution: Resolution, issues: &mut Issues) {
 }
 
 /// Each request's host is looked up: wildcards, without anything that would say where they are.
-fn dynamic(spec: &ServiceEntry, issues: &mut Issues) {
+fn dynamic(spec: &ServiceEntry, meta: &ObjectMeta, issues: &mut Issues) {
     if spec.hosts.iter().any(|host| !host.starts_with('*')) {
         issues.error("spec.hosts", "resolution DYNAMIC_DNS is only for wildcard hosts");
     }
     if !spec.addresses.is_empty() || !spec.endpoints.is_empty() {
         issues.error("spec", "resolution DYNAMIC_DNS has neither addresses nor endpoints");
     }
-    if spec.location == Some(Location::MeshInternal) {
-        issues.error("spec.location", "resolution DYNAMIC_DNS is for hosts outside the mesh");
+    let waypoint = meta.labels.get("istio.io/use-waypoint");
+    let waypoint = waypoint.is_some_and(|name| !name.is_empty() && !name.eq_ignore_ascii_case("none"));
+    if spec.location == Some(Location::MeshInternal) && waypoint {
+        issues.error("spec.location", "with a waypoint, resolution DYNAMIC_DNS is for hosts outside the mesh");
     }
 }
 
@@ -153,6 +158,25 @@ fn workload(path: &str, spec: &WorkloadEntry, names: bool, issues: &mut Issues) 
         }
         None => {}
     }
+    template(path, spec, issues);
+    rules::labels(&format!("{path}.labels"), &spec.labels, issues);
+}
+
+/// What the schema says of a workload, be it a template or not.
+pub(super) fn template(path: &str, spec: &WorkloadEntry, issues: &mut Issues) {
+    if spec.ports.len() > 128 || spec.labels.len() > 256 {
+        issues.error(path, "at most 128 ports and 256 labels");
+    }
+    for (field, written, most) in [
+        ("address", &spec.address, 256),
+        ("network", &spec.network, 2048),
+        ("locality", &spec.locality, 2048),
+        ("serviceAccount", &spec.service_account, 253),
+    ] {
+        if written.chars().count() > most {
+            issues.error(format!("{path}.{field}"), format!("at most {most} characters"));
+        }
+    }
     for (name, number) in &spec.ports {
         let path = format!("{path}.ports.{name}");
         if !rules::dns_label(name) {
@@ -160,5 +184,4 @@ fn workload(path: &str, spec: &WorkloadEntry, names: bool, issues: &mut Issues) 
         }
         rules::port(&path, (*number).into(), issues);
     }
-    rules::labels(&format!("{path}.labels"), &spec.labels, issues);
 }

@@ -132,19 +132,26 @@ fn egress(path: &str, listener: &IstioEgressListener, taken: &mut BTreeSet<Strin
         match host.split_once('/') {
             // `~namespace/host` takes out what another entry lets in.
             Some((namespace, dns)) => {
-                gateway::scoped(&path, namespace.strip_prefix('~').unwrap_or(namespace), dns, issues)
+                let within = namespace.strip_prefix('~');
+                if within != Some("") {
+                    gateway::namespaced(&path, within.unwrap_or(namespace), issues);
+                }
+                gateway::long(&path, dns, issues);
             }
             None => issues.error(path, format!("write {host:?} as namespace/host, such as ./* or */{host}")),
         }
     }
     let Some(said) = &listener.port else {
         if !listener.bind.is_empty() {
-            issues.error(format!("{path}.bind"), "an address needs a port");
+            issues.warning(format!("{path}.bind"), "an address has no effect without a port");
         }
         return;
     };
     port(&format!("{path}.port"), said, issues);
     let unix = listener.bind.starts_with("unix://");
+    if unix && said.number != 0 {
+        issues.error(format!("{path}.bind"), "a socket has port 0");
+    }
     rules::bind(&format!("{path}.bind"), &listener.bind, issues);
     let key = match (said.number, unix) {
         (0, true) => {

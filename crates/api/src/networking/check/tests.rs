@@ -162,7 +162,7 @@ fn destination_rules() {
             "error spec.trafficPolicy.outlierDetection.maxEjectionPercent",
         ),
         ("{tls: {mode: MUTUAL}}", "error spec.trafficPolicy.tls"),
-        ("{retryBudget: {percent: 20}}", "error spec.trafficPolicy"),
+        ("{retryBudget: {percent: 101}}", "error spec.trafficPolicy.retryBudget.percent"),
         ("{tunnel: {targetHost: a.test, targetPort: 0}}", "error spec.trafficPolicy.tunnel.targetPort"),
         ("{tunnel: {targetHost: '*.test', targetPort: 1}}", "error spec.trafficPolicy.tunnel.targetHost"),
         (
@@ -171,7 +171,7 @@ fn destination_rules() {
         ),
         ("{loadBalancer: {warmup: {}}}", "error spec.trafficPolicy.loadBalancer.warmup.duration"),
         (
-            "{loadBalancer: {warmup: {duration: 1s, aggression: 0.5}}}",
+            "{loadBalancer: {warmup: {duration: 1s, aggression: 0}}}",
             "error spec.trafficPolicy.loadBalancer.warmup.aggression",
         ),
         (
@@ -263,7 +263,7 @@ fn gateways_entries_and_sidecars() {
         ("{ingress: [{port: {number: 80}}, {port: {number: 80}}]}", "error spec.ingress[1].port.number"),
         ("{egress: [{hosts: ['~shop/a.test', '~/*', './*']}]}", ""),
         ("{egress: [{hosts: ['*/web']}]}", "error spec.egress[0].hosts[0]"),
-        ("{egress: [{bind: 127.0.0.1, hosts: ['*/*']}]}", "error spec.egress[0].bind"),
+        ("{egress: [{bind: 127.0.0.1, hosts: ['*/*']}]}", "warning spec.egress[0].bind"),
         ("{egress: [{port: {number: 0}, hosts: ['*/*']}]}", "error spec.egress[0].port.number"),
         ("{egress: [{hosts: ['*/*']}, {hosts: ['./*']}]}", "error spec.egress[0]"),
     ] {
@@ -296,4 +296,176 @@ fn metadata() {
         let wanted: Vec<&str> = if wanted.is_empty() { Vec::new() } else { vec![wanted] };
         assert_eq!(said(metadata), wanted, "{metadata}");
     }
+}
+
+/// Each spec with what is said of it; nothing is an empty text.
+fn each(kind: &str, table: &[(&str, &str)]) {
+    for (spec, wanted) in table {
+        let wanted: Vec<&str> = if wanted.is_empty() { Vec::new() } else { vec![wanted] };
+        assert_eq!(said(kind, spec), wanted, "{spec}");
+    }
+}
+
+#[test]
+fn routes_at_their_edges() {
+    for (more, wanted) in [
+        (", timeout: 0s", "error spec.http[0].timeout"),
+        (", timeout: 1ms", ""),
+        (", retries: {attempts: 1, perTryTimeout: 0s}", "error spec.http[0].retries.perTryTimeout"),
+        (", retries: {attempts: 1, retryOn: '5xx,503,reset'}", ""),
+        (", retries: {attempts: 1, retryOn: '5xx, reset'}", "error spec.http[0].retries.retryOn"),
+        (", retries: {attempts: 1, retryOn: '5xx,'}", "error spec.http[0].retries.retryOn"),
+        (", retries: {attempts: 1, retryOn: '599'}", "error spec.http[0].retries.retryOn"),
+        (", retries: {attempts: 1, retryOn: unknown}", "error spec.http[0].retries.retryOn"),
+        (", match: [{port: 0}]", ""),
+        (", match: [{port: 65536}]", "error spec.http[0].match[0].port"),
+        (", match: [{sourceNamespace: a.b}]", "error spec.http[0].match[0].sourceNamespace"),
+        (", match: [{sourceNamespace: a-b}]", ""),
+        (", match: [{withoutHeaders: {a: {regex: '*'}}}]", ""),
+        (", match: [{withoutHeaders: {a: {regex: '**'}}}]", "error spec.http[0].match[0].withoutHeaders.a"),
+        (", match: [{headers: {a: {regex: '*'}}}]", "error spec.http[0].match[0].headers.a"),
+        (", match: [{headers: {a: {}}}]", ""),
+        (", headers: {request: {set: {host: a}, add: {':authority': b}}}", "error spec.http[0].headers.request"),
+        (", headers: {request: {set: {host: a}}}", ""),
+    ] {
+        let wanted: Vec<&str> = if wanted.is_empty() { Vec::new() } else { vec![wanted] };
+        assert_eq!(route(more), wanted, "{more}");
+    }
+    let redirect = |matched: &str, spec: &str| {
+        said("VirtualService", &format!("{{hosts: [a], http: [{{match: [{matched}], redirect: {spec}}}]}}"))
+    };
+    assert_eq!(redirect("{port: 1}", "{prefixRewrite: /b}"), [""; 0]);
+    assert_eq!(redirect("{uri: {prefix: /a}}", "{prefixRewrite: /b, port: 0}"), [""; 0]);
+    assert_eq!(redirect("{uri: {regex: a}}", "{prefixRewrite: /b}"), ["error spec.http[0].redirect.prefixRewrite"]);
+    let by_name = |name: &str, gateway: &str| {
+        let matched = format!("{{match: [{{sniHosts: ['{name}']}}], route: [{{destination: {{host: a}}}}]}}");
+        said("VirtualService", &format!("{{hosts: ['{name}'], gateways: [{gateway}], tls: [{matched}]}}"))
+    };
+    let wrong = ["error spec.hosts[0]", "error spec.tls[0].match[0].sniHosts[0]"];
+    assert_eq!(by_name("outbound_.80_._.a.shop.svc", "edge"), [""; 0]);
+    assert_eq!(by_name("outbound_.80_._.a.shop.svc", "mesh"), wrong);
+    assert_eq!(by_name("outbound_.x_._.a.shop.svc", "edge"), wrong);
+}
+
+#[test]
+fn policies_at_their_edges() {
+    let policy = |policy: &str| said("DestinationRule", &format!("{{host: a, trafficPolicy: {policy}}}"));
+    let balancer = "error spec.trafficPolicy.loadBalancer";
+    for (text, wanted) in [
+        ("{retryBudget: {percent: 20}}", String::new()),
+        ("{loadBalancer: {warmup: {duration: 1s, aggression: 0.5}}}", String::new()),
+        ("{loadBalancer: {warmupDurationSecs: 0s}}", format!("{balancer}.warmupDurationSecs")),
+        ("{loadBalancer: {warmupDurationSecs: 30s}}", String::new()),
+        (
+            "{outlierDetection: {}, loadBalancer: {zoneAwareLbSetting: {minClusterSize: 4294967296}}}",
+            format!("{balancer}.zoneAwareLbSetting.minClusterSize"),
+        ),
+        (
+            "{loadBalancer: {zoneAwareLbSetting: {failover: [{from: a, to: b}]}}}",
+            "warning spec.trafficPolicy.loadBalancer.zoneAwareLbSetting".to_owned(),
+        ),
+        (
+            "{outlierDetection: {}, loadBalancer: {localityLbSetting: {failover: [{from: a, to: b}], failoverPriority: [topology.kubernetes.io/zone]}}}",
+            format!("{balancer}.localityLbSetting.failoverPriority"),
+        ),
+        (
+            "{outlierDetection: {}, loadBalancer: {localityLbSetting: {failover: [{from: a, to: b}], failoverPriority: [version]}}}",
+            String::new(),
+        ),
+        (
+            "{connectionPool: {http: {http2KeepAlive: {interval: 1us, timeout: 1s}}}}",
+            "error spec.trafficPolicy.connectionPool.http.http2KeepAlive.interval".to_owned(),
+        ),
+        ("{tls: {mode: SIMPLE, insecureSkipVerify: true}}", String::new()),
+        (
+            "{tls: {mode: SIMPLE, insecureSkipVerify: true, credentialName: a}}",
+            "error spec.trafficPolicy.tls".to_owned(),
+        ),
+        ("{tls: {mode: MUTUAL, insecureSkipVerify: true, credentialName: a}}", String::new()),
+        ("{tls: {mode: MUTUAL, credentialName: a, caCrl: b}}", "error spec.trafficPolicy.tls".to_owned()),
+        ("{tls: {mode: ISTIO_MUTUAL, caCertificates: b}}", "warning spec.trafficPolicy.tls".to_owned()),
+        ("{tls: {mode: ISTIO_MUTUAL, sni: b}}", String::new()),
+    ] {
+        let wanted: Vec<String> = if wanted.is_empty() { Vec::new() } else { vec![wanted] };
+        assert_eq!(policy(text), wanted, "{text}");
+    }
+    each(
+        "DestinationRule",
+        &[
+            ("{host: a, workloadSelector: {matchLabels: {app: a}}}", ""),
+            ("{host: a, workloadSelector: {matchLabels: {app: '*'}}}", "error spec.workloadSelector.matchLabels"),
+            ("{host: a, workloadSelector: {matchLabels: {app: a}}, exportTo: ['.']}", ""),
+            ("{host: a, workloadSelector: {matchLabels: {app: a}}, exportTo: ['*']}", "error spec.exportTo"),
+        ],
+    );
+    assert_eq!(
+        said("DestinationRule", "{host: a, workloadSelector: {labels: {app: a}}}"),
+        ["error spec.workloadSelector.labels", "warning spec.workloadSelector.matchLabels"],
+        "this kind has the selector of the policies"
+    );
+}
+
+#[test]
+fn servers_and_listeners_at_their_edges() {
+    let server = |hosts: &str, more: &str| {
+        let port = "{number: 443, name: a, protocol: HTTPS}";
+        said("Gateway", &format!("{{servers: [{{port: {port}, hosts: [{hosts}], tls: {{{more}}}}}]}}"))
+    };
+    let simple = "mode: SIMPLE, credentialName: x";
+    for (hosts, more, wanted) in [
+        ("a.b", simple, ""),
+        ("shop/a.b", simple, ""),
+        ("/a.b", simple, "error spec.servers[0].hosts[0]"),
+        ("10.0.0.1", simple, ""),
+        ("a.b", "mode: MUTUAL, credentialName: x, caCrl: y", ""),
+        ("a.b", "mode: SIMPLE, credentialNames: [a, b, c]", "error spec.servers[0].tls.credentialNames"),
+    ] {
+        let wanted: Vec<&str> = if wanted.is_empty() { Vec::new() } else { vec![wanted] };
+        assert_eq!(server(hosts, more), wanted, "{hosts} {more}");
+    }
+    let port = |name: &str| format!("{{name: s, port: {{number: 80, name: {name}, protocol: HTTP}}, hosts: ['*']}}");
+    let two = |a: &str, b: &str| said("Gateway", &format!("{{servers: [{}, {}]}}", port(a), port(b)));
+    assert_eq!(two("a", "b"), ["warning spec.servers[1].name"], "statistics only");
+    each(
+        "Sidecar",
+        &[
+            ("{egress: [{hosts: ['*/10.0.0.1']}]}", "error spec.egress[0].hosts[0]"),
+            ("{egress: [{hosts: ['/a.b']}]}", "error spec.egress[0].hosts[0]"),
+            ("{egress: [{hosts: ['~/a.b']}]}", ""),
+            ("{egress: [{port: {number: 80}, bind: 'unix:///a', hosts: ['*/*']}]}", "error spec.egress[0].bind"),
+            ("{egress: [{port: {number: 0}, bind: 'unix:///a', hosts: ['*/*']}]}", ""),
+        ],
+    );
+}
+
+#[test]
+fn entries_and_groups_at_their_edges() {
+    let lots = |count: usize| (0..count).map(|at| format!("l{at}: x")).collect::<Vec<_>>().join(", ");
+    let long = "a".repeat(2049);
+    let entry = |more: &str| said("ServiceEntry", &format!("{{hosts: ['*.a.test'], resolution: DYNAMIC_DNS, {more}}}"));
+    assert_eq!(entry("ports: [{number: 80, name: a, protocol: HTTP}]"), [""; 0]);
+    assert_eq!(entry("location: MESH_INTERNAL, ports: [{number: 80, name: a, protocol: TLS}]"), [""; 0]);
+    assert_eq!(entry("ports: [{number: 80, name: a, protocol: HTTPS}]"), ["error spec.ports[0].protocol"]);
+    assert_eq!(
+        entry("ports: [{number: 80, name: a, protocol: HTTP, targetPort: 0}]"),
+        ["error spec.ports[0].targetPort"]
+    );
+    let all = format!("{{address: 1.2.3.4, labels: {{{}}}}}", lots(256));
+    let more = format!("{{address: 1.2.3.4, labels: {{{}}}}}", lots(257));
+    let network = format!("{{address: 1.2.3.4, network: {long}}}");
+    each("WorkloadEntry", &[(&all, ""), (&more, "error spec"), (&network, "error spec.network")]);
+    each(
+        "WorkloadGroup",
+        &[
+            ("{template: {}}", ""),
+            ("{template: {ports: {http: 0}}}", "error spec.template.ports.http"),
+            ("{template: {ports: {'a*': 80}}}", "error spec.template.ports.a*"),
+            ("{template: {address: 'unix://a'}}", "error spec.template.address"),
+            (&format!("{{template: {{locality: {long}}}}}"), "error spec.template.locality"),
+            (&format!("{{template: {{}}, metadata: {{annotations: {{{}}}}}}}", lots(257)), "error spec.metadata"),
+        ],
+    );
+    let selected =
+        |count| format!("{{egress: [{{hosts: ['*/*']}}], workloadSelector: {{labels: {{{}}}}}}}", lots(count));
+    each("Sidecar", &[(&selected(256), ""), (&selected(257), "error spec.workloadSelector.labels")]);
 }

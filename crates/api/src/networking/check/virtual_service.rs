@@ -38,7 +38,10 @@ pub(in crate::networking) fn check(spec: &VirtualService, meta: &ObjectMeta, iss
 fn hosts(spec: &VirtualService, for_mesh: bool, issues: &mut Issues) {
     for (at, host) in spec.hosts.iter().enumerate() {
         let path = format!("spec.hosts[{at}]");
-        rules::host_or_address(&path, host, issues);
+        let by_name = spec.tls.iter().flat_map(|route| &route.r#match).any(|each| !each.sni_hosts.is_empty());
+        if !(by_name && !for_mesh && opaque::is_cluster_name(host)) {
+            rules::host_or_address(&path, host, issues);
+        }
         if *host == "*" && for_mesh {
             issues.error(path.as_str(), "the host * is only for gateways; list them under gateways");
         }
@@ -149,11 +152,18 @@ fn http_match(path: &str, each: &HttpMatchRequest, issues: &mut Issues) {
             if name != "queryParams" {
                 headers::matched(&format!("{path}.{name}"), key, issues);
             }
+            // `*` stands for presence where absence is asked for; elsewhere it is an expression like any other, and not a sound one.
+            if name == "withoutHeaders" && matcher.kind() == Some(Match::Regex("*")) {
+                continue;
+            }
             string_match(&format!("{path}.{name}.{key}"), matcher, false, issues);
         }
     }
-    if let Some(port) = each.port {
+    if let Some(port) = each.port.filter(|port| *port != 0) {
         rules::port(&format!("{path}.port"), port, issues);
+    }
+    if !each.source_namespace.is_empty() && !rules::dns_label(&each.source_namespace) {
+        issues.error(format!("{path}.sourceNamespace"), format!("{:?} is not a namespace", each.source_namespace));
     }
     rules::labels(&format!("{path}.sourceLabels"), &each.source_labels, issues);
     rules::gateways(&format!("{path}.gateways"), &each.gateways, issues);
@@ -167,8 +177,8 @@ fn string_match(path: &str, matcher: &StringMatch, empty_prefix: bool, issues: &
         Some(Match::Prefix("")) if !empty_prefix => {
             issues.error(path, "an empty prefix matches everything; leave the match out")
         }
-        Some(Match::Regex(regex)) if regex != "*" => http::expression(path, regex, issues),
-        Some(Match::Regex(_) | Match::Prefix(_) | Match::Exact(_)) | None => {}
+        Some(Match::Regex(regex)) => http::expression(path, regex, issues),
+        Some(Match::Prefix(_) | Match::Exact(_)) | None => {}
     }
 }
 

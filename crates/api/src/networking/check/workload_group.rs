@@ -5,11 +5,23 @@ use crate::{Issues, ObjectMeta, rules};
 
 pub(in crate::networking) fn check(spec: &WorkloadGroup, _: &ObjectMeta, issues: &mut Issues) {
     // What a template lacks, its members fill in.
-    if spec.template.is_none() {
-        issues.error("spec.template", "a template is needed");
+    match &spec.template {
+        None => issues.error("spec.template", "a template is needed"),
+        Some(said) => {
+            super::service_entry::template("spec.template", said, issues);
+            if said.address.starts_with("unix://") {
+                rules::unix_path("spec.template.address", &said.address["unix://".len()..], issues);
+                if !said.ports.is_empty() {
+                    issues.error("spec.template.ports", "a unix address has no ports");
+                }
+            }
+        }
     }
     if let Some(meta) = &spec.metadata {
         rules::labels("spec.metadata.labels", &meta.labels, issues);
+        if meta.labels.len() > 256 || meta.annotations.len() > 256 {
+            issues.error("spec.metadata", "at most 256 labels and 256 annotations");
+        }
     }
     if let Some(said) = &spec.probe {
         probe(said, issues);
