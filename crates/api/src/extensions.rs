@@ -44,13 +44,13 @@ pub struct WasmPlugin {
     /// When it is fetched.
     pub image_pull_policy: Option<PullPolicy>,
     /// A Secret of the namespace.
-    pub image_pull_secret: Name,
+    pub image_pull_secret: Option<Name>,
     /// Not used.
     pub verification_key: Name,
     /// Its settings.
     pub plugin_config: Option<Value>,
     /// Its name.
-    pub plugin_name: Name,
+    pub plugin_name: Option<Name>,
     /// What happens without it.
     pub fail_strategy: Option<FailStrategy>,
     /// Its environment.
@@ -90,13 +90,13 @@ pub struct WasmConfig {
     /// When it is fetched.
     pub image_pull_policy: Option<PullPolicy>,
     /// A Secret of the namespace.
-    pub image_pull_secret: Name,
+    pub image_pull_secret: Option<Name>,
     /// Not used.
     pub verification_key: Name,
     /// Its settings.
     pub plugin_config: Option<Value>,
     /// Its name.
-    pub plugin_name: Name,
+    pub plugin_name: Option<Name>,
     /// What happens without it.
     pub fail_strategy: Option<FailStrategy>,
     /// Its environment.
@@ -214,22 +214,20 @@ fn ports(selectors: &[TrafficSelector], issues: &mut Issues) {
 }
 
 fn wasm(path: &str, wasm: &WasmConfig, issues: &mut Issues) {
-    match wasm.url.split_once("://") {
-        _ if wasm.url.is_empty() => issues.error(format!("{path}.url"), "an address is needed"),
-        Some((scheme, _)) if !["http", "https", "oci", "file"].contains(&scheme) => {
-            issues.error(format!("{path}.url"), format!("scheme {scheme:?} is none of http, https, oci and file"));
-        }
-        Some(_) | None => {}
+    address(&format!("{path}.url"), &wasm.url, issues);
+    if wasm.plugin_config.as_ref().is_some_and(|config| !config.is_object()) {
+        issues.error(format!("{path}.pluginConfig"), "a mapping is needed");
     }
     let hex = wasm.sha256.len() == 64 && wasm.sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !wasm.sha256.is_empty() && !hex {
         issues.error(format!("{path}.sha256"), "64 hexadecimal digits are needed");
     }
-    if wasm.image_pull_secret.len() > 253 {
-        issues.error(format!("{path}.imagePullSecret"), "at most 253 characters");
-    }
-    if wasm.plugin_name.len() > 256 {
-        issues.error(format!("{path}.pluginName"), "at most 256 characters");
+    for (field, written, most) in
+        [("imagePullSecret", &wasm.image_pull_secret, 253), ("pluginName", &wasm.plugin_name, 256)]
+    {
+        if written.as_ref().is_some_and(|written| !(1..=most).contains(&written.len())) {
+            issues.error(format!("{path}.{field}"), format!("1 to {most} characters"));
+        }
     }
     let mut names = BTreeSet::new();
     for (at, variable) in wasm.vm_config.iter().flat_map(|config| &config.env).enumerate() {
@@ -243,5 +241,26 @@ fn wasm(path: &str, wasm: &WasmConfig, issues: &mut Issues) {
         if (from_host && !variable.value.is_empty()) || variable.value.len() > 2048 {
             issues.error(format!("{path}.value"), "at most 2048 characters, and none with HOST");
         }
+    }
+}
+
+/// Where a module is: with a known scheme, or the name of an image, which is one of a registry
+/// (`istio: pkg/config/validation/validation.go validateWasmPluginURL`).
+fn address(path: &str, url: &str, issues: &mut Issues) {
+    if url.is_empty() {
+        return issues.error(path, "an address is needed");
+    }
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let scheme = url.split_once(':').map(|(scheme, _)| scheme);
+    let scheme = scheme.filter(|scheme| scheme.starts_with(|first: char| first.is_ascii_alphabetic()));
+    if let Some(scheme) = scheme.filter(|scheme| scheme.bytes().all(fits))
+        && !["http", "https", "oci", "file"].contains(&scheme)
+    {
+        return issues.error(path, format!("scheme {scheme:?} is none of http, https, oci and file"));
+    }
+    let escaped = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    let broken = url.chars().any(|character| character.is_control() || character == ' ');
+    if broken || !url.split('%').skip(1).all(escaped) {
+        issues.error(path, format!("{url:?} is not an address"));
     }
 }

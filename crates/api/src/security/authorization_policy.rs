@@ -199,8 +199,36 @@ fn rule(path: &str, rule: &Rule, action: Action, issues: &mut Issues) {
             Some(said) => operation(&path, said, issues),
         }
     }
+    opaque_traffic(path, rule, action, issues);
     for (at, each) in rule.when.iter().enumerate() {
         condition(&format!("{path}.when[{at}]"), each, action, issues);
+    }
+}
+
+/// A DENY that only asks for what HTTP has denies everything else.
+fn opaque_traffic(path: &str, rule: &Rule, action: Action, issues: &mut Issues) {
+    let peer = |source: &Source| {
+        let lists = [
+            &source.principals,
+            &source.not_principals,
+            &source.namespaces,
+            &source.not_namespaces,
+            &source.service_accounts,
+            &source.not_service_accounts,
+            &source.ip_blocks,
+            &source.not_ip_blocks,
+            &source.remote_ip_blocks,
+            &source.not_remote_ip_blocks,
+        ];
+        lists.iter().any(|list| !list.is_empty())
+    };
+    let mut sources = rule.from.iter().flatten().filter_map(|from| from.source.as_ref()).peekable();
+    let mut operations = rule.to.iter().flatten().filter_map(|to| to.operation.as_ref()).peekable();
+    let (asks_who, asks_what) = (sources.peek().is_some(), operations.peek().is_some());
+    let by_port = operations.any(|operation| !operation.ports.is_empty() || !operation.not_ports.is_empty());
+    let only_http = (asks_who && !asks_what && !sources.any(peer)) || (asks_what && !by_port);
+    if action == Action::Deny && only_http {
+        issues.warning(path, "asks only for what HTTP has, so it denies all other traffic; name the ports it is for");
     }
 }
 
@@ -233,22 +261,42 @@ fn source(path: &str, source: &Source, action: Action, issues: &mut Issues) {
                 .error(format!("{path}.{name}"), "not with CUSTOM: the provider is asked before identities are known");
         }
     }
-    let accounts = !source.service_accounts.is_empty() || !source.not_service_accounts.is_empty();
+    let by_account = !source.service_accounts.is_empty() || !source.not_service_accounts.is_empty();
     let others = [&source.principals, &source.not_principals, &source.namespaces, &source.not_namespaces];
-    if accounts && others.iter().any(|list| !list.is_empty()) {
+    if by_account && others.iter().any(|list| !list.is_empty()) {
         issues.error(format!("{path}.serviceAccounts"), "excludes principals and namespaces");
     }
     for (name, list) in
         [("serviceAccounts", &source.service_accounts), ("notServiceAccounts", &source.not_service_accounts)]
     {
-        if list.len() > 16 {
-            issues.error(format!("{path}.{name}"), "at most 16 service accounts");
+        accounts(&format!("{path}.{name}"), list, issues);
+    }
+    trust_domains(&format!("{path}.trustDomains"), &source.trust_domains, false, issues);
+    trust_domains(&format!("{path}.notTrustDomains"), &source.not_trust_domains, false, issues);
+}
+
+/// Trust domains of sources have `*` at one end, or are nothing else (`istio: pkg/config/security/security.go CheckWildcardValues`).
+fn trust_domains(path: &str, list: &[Name], slashes: bool, issues: &mut Issues) {
+    for (at, value) in list.iter().enumerate() {
+        let inside = value.strip_prefix('*').or_else(|| value.strip_suffix('*')).unwrap_or(value);
+        if inside.contains('*') || (!slashes && value.contains('/')) {
+            issues.error(
+                format!("{path}[{at}]"),
+                format!("{value:?} is not a trust domain with at most one * at an end"),
+            );
         }
-        for (at, account) in list.iter().enumerate() {
-            let parts = account.split('/').count();
-            if account.contains('*') || parts > 2 || account.len() > 320 || account.split('/').any(str::is_empty) {
-                issues.error(format!("{path}.{name}[{at}]"), "write name or namespace/name, without wildcards");
-            }
+    }
+}
+
+/// `name` or `namespace/name`.
+fn accounts(path: &str, list: &[Name], issues: &mut Issues) {
+    if list.len() > 16 {
+        issues.error(path, "at most 16 service accounts");
+    }
+    for (at, account) in list.iter().enumerate() {
+        let parts = account.split('/').count();
+        if account.contains('*') || parts > 2 || account.len() > 320 || account.split('/').any(str::is_empty) {
+            issues.error(format!("{path}[{at}]"), "write name or namespace/name, without wildcards");
         }
     }
 }
@@ -288,15 +336,15 @@ fn template(path: &str, value: &str, issues: &mut Issues) {
     if !value.contains('{') && !value.contains('}') {
         return;
     }
+    // As RFC 3986 has it for a segment of a path.
+    let literal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()+,;:@=".contains(&byte);
     let mut rest_taken = false;
-    for segment in value.split('/') {
-        if rest_taken && (segment == "{*}" || segment == "{**}") {
-            return issues.error(path, "nothing variable may follow {**}");
-        }
+    for segment in value.trim_matches('/').split('/') {
         match segment {
+            "{*}" | "{**}" if rest_taken => return issues.error(path, "nothing variable may follow {**}"),
             "{*}" => {}
             "{**}" => rest_taken = true,
-            other if other.contains(['{', '}', '*']) => {
+            other if other.is_empty() || !other.bytes().all(literal) => {
                 return issues.error(path, format!("{value:?}: segments are fixed, {{*}} or {{**}}, not mixed with *"));
             }
             _ => {}
@@ -347,6 +395,8 @@ fn condition(path: &str, condition: &Condition, action: Action, issues: &mut Iss
         filled(&path, list, issues);
         match key {
             "source.ip" | "remote.ip" | "destination.ip" => networks(&path, list, issues),
+            "source.serviceAccount" => accounts(&path, list, issues),
+            "source.trustDomain" => trust_domains(&path, list, true, issues),
             "destination.port" => {
                 for (at, value) in list.iter().enumerate().filter(|(_, value)| !is_port(value)) {
                     issues.error(format!("{path}[{at}]"), format!("{value:?} is not a port in 1..65535"));

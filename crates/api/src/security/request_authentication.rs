@@ -136,5 +136,6 @@ fn jwt(path: &str, rule: &JwtRule, issues: &mut Issues) {
 
 fn is_key_set(text: &str) -> bool {
     let read: Result<serde_json::Value, _> = serde_json::from_str(text);
-    read.is_ok_and(|value| value.get("keys").is_some_and(serde_json::Value::is_array))
+    // A single key will do.
+    read.is_ok_and(|value| value.get("keys").is_some_and(serde_json::Value::is_array) || value.get("kty").is_some())
 }

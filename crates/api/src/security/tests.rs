@@ -6,10 +6,18 @@ use crate::yaml::documents;
 use crate::{Mode, Severity, decode};
 
 fn said(spec: &str) -> Vec<String> {
-    let head = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: x, namespace: shop}\n";
+    errors("PeerAuthentication", spec)
+}
+
+fn errors(kind: &str, spec: &str) -> Vec<String> {
+    told(kind, spec, Severity::Error)
+}
+
+fn told(kind: &str, spec: &str, severity: Severity) -> Vec<String> {
+    let head = format!("apiVersion: security.istio.io/v1\nkind: {kind}\nmetadata: {{name: x, namespace: shop}}\n");
     let document = documents(&format!("{head}spec: {spec}\n"), Some(&Name::from("t"))).unwrap().remove(0);
     let (_, issues) = decode(&document, Mode::Strict);
-    issues.iter().filter(|issue| issue.severity == Severity::Error).map(|issue| issue.path.clone()).collect()
+    issues.iter().filter(|issue| issue.severity == severity).map(|issue| issue.path.clone()).collect()
 }
 
 #[test]
@@ -24,8 +32,46 @@ fn peer_authentications() {
         ("{selector: {matchLabels: {app: a}}, portLevelMtls: {70000: {mode: DISABLE}}}", "spec.portLevelMtls.70000"),
         ("{mtls: {mode: MAYBE}}", "spec.mtls.mode"),
         ("{mode: STRICT}", "spec.mode"),
+        ("{selector: {matchLabels: {app: a}}, portLevelMtls: {}}", "spec.portLevelMtls"),
+        ("{selector: {matchLabels: {app: a}}, portLevelMtls: {http: {mode: STRICT}}}", "spec.portLevelMtls"),
     ] {
         let wanted: Vec<&str> = if wanted.is_empty() { Vec::new() } else { vec![wanted] };
         assert_eq!(said(spec), wanted, "{spec}");
     }
+}
+
+#[test]
+fn sources_paths_and_conditions() {
+    let rule = |rule: &str| errors("AuthorizationPolicy", &format!("{{rules: [{rule}]}}"));
+    for (text, wanted) in [
+        ("from: [{source: {trustDomains: ['*.test', 'a*', '*']}}]", ""),
+        ("from: [{source: {trustDomains: ['a*b']}}]", "from[0].source.trustDomains[0]"),
+        ("from: [{source: {notTrustDomains: ['a/b']}}]", "from[0].source.notTrustDomains[0]"),
+        ("from: [{source: {serviceAccounts: [shop/web, web]}}]", ""),
+        ("from: [{source: {serviceAccounts: [a/b/c]}}]", "from[0].source.serviceAccounts[0]"),
+        ("to: [{operation: {paths: ['/a/{*}/b/{**}/', '/plain*']}}]", ""),
+        ("to: [{operation: {paths: ['/{**}/{*}']}}]", "to[0].operation.paths[0]"),
+        ("to: [{operation: {paths: ['/a{*}']}}]", "to[0].operation.paths[0]"),
+        ("to: [{operation: {paths: ['/a b/{*}']}}]", "to[0].operation.paths[0]"),
+        ("to: [{operation: {paths: ['/a//{*}']}}]", "to[0].operation.paths[0]"),
+        ("when: [{key: source.serviceAccount, values: [shop/web]}]", ""),
+        ("when: [{key: source.serviceAccount, values: ['web*']}]", "when[0].values[0]"),
+        ("when: [{key: source.trustDomain, notValues: ['*a*']}]", "when[0].notValues[0]"),
+    ] {
+        let wanted: Vec<String> = if wanted.is_empty() { Vec::new() } else { vec![format!("spec.rules[0].{wanted}")] };
+        assert_eq!(rule(&format!("{{{text}}}")), wanted, "{text}");
+    }
+}
+
+#[test]
+fn a_denial_by_http_alone_is_worth_a_warning() {
+    let warned = |action: &str, rule: &str| {
+        let spec = format!("{{action: {action}, rules: [{{{rule}}}]}}");
+        !told("AuthorizationPolicy", &spec, Severity::Warning).is_empty()
+    };
+    assert!(warned("DENY", "to: [{operation: {paths: [/a]}}]"));
+    assert!(warned("DENY", "from: [{source: {requestPrincipals: ['*']}}]"));
+    assert!(!warned("DENY", "to: [{operation: {paths: [/a], ports: ['80']}}]"));
+    assert!(!warned("DENY", "from: [{source: {namespaces: [a]}}]"));
+    assert!(!warned("ALLOW", "to: [{operation: {paths: [/a]}}]"));
 }

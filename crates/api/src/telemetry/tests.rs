@@ -142,6 +142,15 @@ fn extensions() {
             ("{url: a, sha256: abc}", "spec.sha256"),
             ("{url: a, vmConfig: {env: [{name: x, valueFrom: HOST, value: y}]}}", "spec.vmConfig.env[0].value"),
             ("{url: a, unknown: 1}", "spec.unknown"),
+            ("{url: 'ghcr.io/a/b:v1'}", ""),
+            ("{url: 'localhost:5000/a'}", "spec.url"),
+            ("{url: 'a b'}", "spec.url"),
+            ("{url: 'a/%zz'}", "spec.url"),
+            ("{url: 'a/%20'}", ""),
+            ("{url: a, pluginConfig: x}", "spec.pluginConfig"),
+            ("{url: a, pluginName: ''}", "spec.pluginName"),
+            ("{url: a, pluginName: b, imagePullSecret: c}", ""),
+            ("{url: a, imagePullSecret: ''}", "spec.imagePullSecret"),
         ],
     );
     check("TrafficExtension", &[("{lua: {inlineCode: x}}", ""), ("{}", "spec"), ("{lua: {}}", "spec.lua.inlineCode")]);
@@ -159,13 +168,42 @@ fn envoy_filters_proxy_configs_and_workload_groups() {
             ("{configPatches: [{patch: {operation: REMOVE}}]}", "spec.configPatches[0].applyTo"),
             ("{configPatches: [{applyTo: CLUSTER}]}", "spec.configPatches[0].patch"),
             ("{configPatches: [{applyTo: CLUSTER, patch: {operation: MERGE}}]}", "spec.configPatches[0].patch.value"),
-            (
-                "{configPatches: [{applyTo: CLUSTER, patch: {operation: REPLACE, value: {}}}]}",
-                "spec.configPatches[0].patch.operation",
-            ),
+            ("{configPatches: [{applyTo: CLUSTER, patch: {operation: REPLACE, value: {}}}]}", ""),
             (
                 "{configPatches: [{applyTo: CLUSTER, match: {listener: {}}, patch: {operation: REMOVE}}]}",
                 "spec.configPatches[0].match.listener",
+            ),
+            (
+                "{configPatches: [{applyTo: HTTP_FILTER, match: {listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager, subFilter: {name: a}}}}}, patch: {operation: REMOVE}}]}",
+                "",
+            ),
+            (
+                "{configPatches: [{applyTo: HTTP_FILTER, match: {listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager, subFilter: {}}}}}, patch: {operation: REMOVE}}]}",
+                "spec.configPatches[0].match.listener.filterChain.filter.subFilter.name",
+            ),
+            (
+                "{configPatches: [{applyTo: HTTP_FILTER, match: {listener: {filterChain: {filter: {name: other, subFilter: {name: a}}}}}, patch: {operation: REMOVE}}]}",
+                "spec.configPatches[0].match.listener.filterChain.filter.name",
+            ),
+            (
+                "{configPatches: [{applyTo: NETWORK_FILTER, match: {listener: {filterChain: {filter: {}}}}, patch: {operation: REMOVE}}]}",
+                "spec.configPatches[0].match.listener.filterChain.filter.name",
+            ),
+            (
+                "{configPatches: [{applyTo: NETWORK_FILTER, match: {listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager, subFilter: {name: a}}}}}, patch: {operation: REMOVE}}]}",
+                "spec.configPatches[0].match.listener.filterChain.filter.subFilter",
+            ),
+            (
+                "{configPatches: [{applyTo: CLUSTER, match: {waypoint: {}}, patch: {operation: REMOVE}}]}",
+                "spec.configPatches[0].match",
+            ),
+            (
+                "{configPatches: [{applyTo: CLUSTER, match: {context: WAYPOINT}, patch: {operation: REMOVE}}]}",
+                "spec.configPatches[0].match",
+            ),
+            (
+                "{configPatches: [{applyTo: CLUSTER, match: {context: WAYPOINT, waypoint: {portNumber: 80}}, patch: {operation: REMOVE}}]}",
+                "",
             ),
         ],
     );

@@ -1,6 +1,8 @@
 //! Rules of EnvoyFilters (`istio: pkg/config/validation/envoyfilter/envoyfilter.go`). What a patch holds is checked where it is applied.
 
-use crate::networking::{ApplyTo, ConfigPatch, EnvoyFilter, Patch, PatchMatch, PatchOperation};
+use crate::networking::{
+    ApplyTo, ConfigPatch, EnvoyFilter, FilterMatch, Patch, PatchContext, PatchMatch, PatchOperation,
+};
 use crate::{Issues, ObjectMeta, selectors};
 
 pub(in crate::networking) fn check(spec: &EnvoyFilter, _: &ObjectMeta, issues: &mut Issues) {
@@ -17,6 +19,15 @@ pub(in crate::networking) fn check(spec: &EnvoyFilter, _: &ObjectMeta, issues: &
 }
 
 fn config_patch(path: &str, each: &ConfigPatch, issues: &mut Issues) {
+    let at_waypoint = each.r#match.as_ref().is_some_and(|wanted| wanted.context == Some(PatchContext::Waypoint));
+    let by_waypoint = each.r#match.as_ref().is_some_and(|wanted| wanted.waypoint.is_some());
+    if at_waypoint != by_waypoint {
+        issues.error(format!("{path}.match"), "context WAYPOINT and a waypoint match go together");
+    }
+    if at_waypoint {
+        // Nothing else is asked of them yet, in Istio too.
+        return;
+    }
     let apply_to = each.apply_to.unwrap_or_default();
     if apply_to == ApplyTo::Invalid {
         issues.error(format!("{path}.applyTo"), "applyTo is needed");
@@ -35,7 +46,10 @@ fn patch(path: &str, patch: &Patch, apply_to: ApplyTo, issues: &mut Issues) {
     match operation {
         PatchOperation::Invalid => issues.error(format!("{path}.operation"), "an operation is needed"),
         PatchOperation::Replace if !matches!(apply_to, ApplyTo::HttpFilter | ApplyTo::NetworkFilter) => {
-            issues.error(format!("{path}.operation"), "REPLACE is only for HTTP_FILTER and NETWORK_FILTER");
+            issues.warning(
+                format!("{path}.operation"),
+                "has no effect: REPLACE is only for HTTP_FILTER and NETWORK_FILTER",
+            );
         }
         PatchOperation::Remove => {}
         PatchOperation::Merge
@@ -52,7 +66,7 @@ fn patch(path: &str, patch: &Patch, apply_to: ApplyTo, issues: &mut Issues) {
     }
     let places = patch.filter_class.unwrap_or_default() != crate::networking::FilterClass::Unspecified;
     if places && apply_to != ApplyTo::HttpFilter {
-        issues.error(format!("{path}.filterClass"), "only HTTP filters are placed by class");
+        issues.warning(format!("{path}.filterClass"), "has no effect: only HTTP filters are placed by class");
     }
     if patch.value.as_ref().is_some_and(|value| !value.is_object()) {
         issues.error(format!("{path}.value"), "a mapping is needed");
@@ -86,20 +100,47 @@ fn patch_match(path: &str, wanted: &PatchMatch, apply_to: ApplyTo, issues: &mut 
         }
     }
     let filter = wanted.listener.as_ref().and_then(|listener| listener.filter_chain.as_ref()?.filter.as_ref());
-    if let Some(filter) = filter
-        && let Some(inner) = &filter.sub_filter
-    {
-        let path = format!("{path}.listener.filterChain.filter");
-        if apply_to != ApplyTo::HttpFilter {
-            issues.error(format!("{path}.subFilter"), "only for HTTP_FILTER");
-        }
-        if filter.name.is_empty() && !inner.name.is_empty() {
-            issues.error(format!("{path}.name"), "the filter that holds it has to be named");
-        }
+    if let Some(filter) = filter {
+        filter_match(&format!("{path}.listener.filterChain.filter"), filter, apply_to, issues);
     }
     if let Some(proxy) = &wanted.proxy
         && !proxy.proxy_version.is_empty()
     {
         super::http::expression(&format!("{path}.proxy.proxyVersion"), &proxy.proxy_version, issues);
+    }
+}
+
+/// The names of the filter that holds HTTP filters, today's and the old one.
+const CONNECTION_MANAGER: [&str; 2] =
+    ["envoy.filters.network.http_connection_manager", "envoy.http_connection_manager"];
+
+fn filter_match(path: &str, filter: &FilterMatch, apply_to: ApplyTo, issues: &mut Issues) {
+    match apply_to {
+        ApplyTo::Listener | ApplyTo::FilterChain => {
+            issues.warning(path, "has no effect: whole listeners and filter chains are patched");
+        }
+        ApplyTo::NetworkFilter | ApplyTo::HttpFilter => {}
+        ApplyTo::Invalid
+        | ApplyTo::RouteConfiguration
+        | ApplyTo::VirtualHost
+        | ApplyTo::HttpRoute
+        | ApplyTo::Cluster
+        | ApplyTo::ExtensionConfig
+        | ApplyTo::Bootstrap
+        | ApplyTo::ListenerFilter => return,
+    }
+    if filter.name.is_empty() {
+        return issues.error(format!("{path}.name"), "a filter is matched by its name");
+    }
+    let Some(inner) = &filter.sub_filter else { return };
+    if apply_to != ApplyTo::HttpFilter {
+        issues.error(format!("{path}.subFilter"), "only for HTTP_FILTER");
+    } else if !CONNECTION_MANAGER.contains(&filter.name.as_str()) {
+        issues.error(
+            format!("{path}.name"),
+            format!("{} holds HTTP filters, and nothing else does", CONNECTION_MANAGER[0]),
+        );
+    } else if inner.name.is_empty() {
+        issues.error(format!("{path}.subFilter.name"), "a filter is matched by its name");
     }
 }
