@@ -5,6 +5,8 @@
 //! since an emptied `match` would turn a route into a catch-all. Without an item around the mistake there is no object, and the caller
 //! keeps what it had.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::yaml::Document;
@@ -24,8 +26,13 @@ pub enum Mode {
     Lenient,
 }
 
-/// Istio's and Kubernetes' groups of which unknown kinds are worth a word.
-const OUR_GROUPS: [&str; 4] = ["networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io"];
+/// Groups of Istio whose objects are input of its installers and not of a mesh.
+const INSTALLERS: [&str; 2] = ["install.istio.io", "operator.istio.io"];
+
+/// Whether a kind that is not known there is a mistake, and not just somebody else's.
+fn is_ours(group: &str) -> bool {
+    group.ends_with(".istio.io") && !INSTALLERS.contains(&group)
+}
 
 /// Reads a document. No object and no error means that its kind is not one of ours.
 #[must_use]
@@ -34,16 +41,42 @@ pub fn decode(document: &Document, mode: Mode) -> (Vec<AnyObject>, Vec<Issue>) {
         let message = "an object is a mapping with apiVersion, kind and metadata";
         return (Vec::new(), vec![issue(Severity::Error, None, "", message, document)]);
     };
-    if map.get("kind").and_then(Value::as_str) == Some("List")
-        || map.contains_key("items") && !map.contains_key("metadata")
-    {
-        let items = map.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let read = items.iter().enumerate().map(|(at, item)| one(item, &format!("items[{at}]"), document, mode));
+    if let Some(of) = list_of(map) {
+        let items = match map.get("items") {
+            None | Some(Value::Null) => &[],
+            Some(Value::Array(items)) => items.as_slice(),
+            Some(_) => return (Vec::new(), vec![issue(Severity::Error, None, "items", "a list is needed", document)]),
+        };
+        let read = items.iter().enumerate().map(|(at, item)| {
+            let item = named(item, of);
+            one(&item, &format!("items[{at}]"), document, mode)
+        });
         let (objects, issues): (Vec<_>, Vec<_>) = read.unzip();
         return (objects.into_iter().flatten().collect(), issues.into_iter().flatten().collect());
     }
     let (object, issues) = one(&document.value, "", document, mode);
     (object.into_iter().collect(), issues)
+}
+
+/// Whether it is a list, and of what when its own kind says so: items of a `VirtualServiceList` need not say what they are.
+fn list_of(map: &Map<String, Value>) -> Option<Option<(&str, &str)>> {
+    let text = |key: &str| map.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    if kind == "List" || (kind.is_empty() && map.contains_key("items") && !map.contains_key("metadata")) {
+        return Some(None);
+    }
+    let item = kind.strip_suffix("List").filter(|_| map.contains_key("items"))?;
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    Kind::find(group, item).map(|_| Some((api_version, item)))
+}
+
+/// An item with what its list says of it.
+fn named<'v>(item: &'v Value, of: Option<(&str, &str)>) -> Cow<'v, Value> {
+    let (Some((api_version, kind)), Value::Object(map)) = (of, item) else { return Cow::Borrowed(item) };
+    let mut map = map.clone();
+    map.entry("apiVersion").or_insert_with(|| api_version.into());
+    map.entry("kind").or_insert_with(|| kind.into());
+    Cow::Owned(Value::Object(map))
 }
 
 fn one(value: &Value, prefix: &str, document: &Document, mode: Mode) -> (Option<AnyObject>, Vec<Issue>) {
@@ -54,7 +87,7 @@ fn one(value: &Value, prefix: &str, document: &Document, mode: Mode) -> (Option<
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let Some(kind) = Kind::find(group, kind_name) else {
-        let ours = OUR_GROUPS.contains(&group);
+        let ours = is_ours(group);
         let severity = if ours && mode == Mode::Strict { Severity::Error } else { Severity::Info };
         let message = match ours {
             true => format!("there is no kind {kind_name} in {api_version}"),
@@ -130,7 +163,7 @@ impl Draft<'_> {
             body = Value::Object(Map::new());
         }
         if K::BODY == Body::Spec {
-            self.unknown_top_level(&mut issues);
+            self.unknown_around(&mut issues);
         }
         let inner = if K::BODY == Body::Spec { "spec" } else { "" };
         // Each round removes at least one item, so there are at most as many rounds as items.
@@ -197,10 +230,14 @@ impl Draft<'_> {
         self.report(severity, "IST0106", path, "there is no such field", issues);
     }
 
-    fn unknown_top_level(&self, issues: &mut Vec<Issue>) {
+    /// Fields beside the spec.
+    fn unknown_around(&self, issues: &mut Vec<Issue>) {
         let known = ["apiVersion", "kind", "metadata", "spec", "status"];
         for key in self.value.as_object().into_iter().flat_map(Map::keys).filter(|key| !known.contains(&key.as_str())) {
             self.unknown(Body::Spec, key, issues);
+        }
+        for path in metadata::unknown(&self.value) {
+            self.unknown(Body::Spec, &path, issues);
         }
     }
 

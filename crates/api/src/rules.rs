@@ -111,15 +111,20 @@ pub(crate) fn port(path: &str, number: u32, issues: &mut Issues) {
 /// Label keys and values.
 pub(crate) fn labels(path: &str, labels: &Labels, issues: &mut Issues) {
     for (key, value) in labels.iter() {
-        let (prefix, name) = key.rsplit_once('/').map_or((None, key.as_str()), |(prefix, name)| (Some(prefix), name));
-        let prefixed = prefix.is_none_or(|prefix| prefix.len() <= 253 && prefix.split('.').all(dns_label));
-        if !prefixed || name.is_empty() || !label_value(name) {
+        if !qualified_name(key) {
             issues.error(path, format!("label key {key:?} is not valid"));
         }
         if !label_value(value) {
             issues.error(path, format!("label value {value:?} of {key} is not valid"));
         }
     }
+}
+
+/// A key of a label or an annotation: a name, maybe after a domain and a slash.
+pub(crate) fn qualified_name(key: &str) -> bool {
+    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    let prefixed = prefix.is_none_or(|prefix| prefix.len() <= 253 && prefix.split('.').all(dns_label));
+    prefixed && !name.is_empty() && label_value(name)
 }
 
 /// Up to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends; or nothing.

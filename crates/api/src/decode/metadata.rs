@@ -8,21 +8,49 @@ use serde_json::{Map, Value};
 use crate::yaml::Document;
 use crate::{Issues, Kind, ObjectMeta, Origin, rules};
 
+/// What Kubernetes keeps in `metadata`.
+const FIELDS: [&str; 15] = [
+    "annotations",
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generateName",
+    "generation",
+    "labels",
+    "managedFields",
+    "name",
+    "namespace",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+];
+
+/// The fields that `metadata` does not have.
+pub(super) fn unknown(value: &Value) -> impl Iterator<Item = String> {
+    let keys = value.get("metadata").and_then(Value::as_object).into_iter().flat_map(Map::keys);
+    keys.filter(|key| !FIELDS.contains(&key.as_str())).map(|key| format!("metadata.{key}"))
+}
+
 /// Reads `metadata`; a mistake is a path and a message.
 pub(super) fn read(value: &Value, kind: Kind, document: &Document) -> Result<(ObjectMeta, Origin), (String, String)> {
     let empty = Map::new();
-    let meta = value.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
+    let meta = mapping(value, "metadata", "metadata")?.unwrap_or(&empty);
     let text = |key: &str| match meta.get(key) {
         None | Some(Value::Null) => Ok(""),
         Some(Value::String(text)) => Ok(text.as_str()),
         Some(other) => Err((format!("metadata.{key}"), format!("a string is needed, not {other}"))),
     };
     let strings = |key: &str| -> Result<BTreeMap<Name, Name>, (String, String)> {
-        let Some(map) = meta.get(key).and_then(Value::as_object) else { return Ok(BTreeMap::new()) };
+        let path = format!("metadata.{key}");
+        let Some(map) = meta.get(key).map(|_| mapping(&value["metadata"], key, &path)).transpose()?.flatten() else {
+            return Ok(BTreeMap::new());
+        };
         let read = map.iter().map(|(name, value)| match value {
             Value::String(text) => Ok((Name::from(name.as_str()), Name::from(text.as_str()))),
             Value::Null => Ok((Name::from(name.as_str()), Name::default())),
-            other => Err((format!("metadata.{key}.{name}"), format!("a string is needed, not {other}"))),
+            other => Err((format!("{path}.{name}"), format!("a string is needed, not {other}"))),
         });
         read.collect()
     };
@@ -62,6 +90,15 @@ pub(super) fn read(value: &Value, kind: Kind, document: &Document) -> Result<(Ob
     Ok((meta_read, origin))
 }
 
+/// The mapping under a key, if there is something.
+fn mapping<'v>(value: &'v Value, key: &str, path: &str) -> Result<Option<&'v Map<String, Value>>, (String, String)> {
+    match value.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(map)) => Ok(Some(map)),
+        Some(other) => Err((path.to_owned(), format!("a mapping is needed, not {other}"))),
+    }
+}
+
 /// Annotations with which the control plane marks its own objects: from outside they would lend rights.
 const RESERVED: [&str; 3] =
     ["internal.istio.io/webhook-always-reject", "internal.istio.io/parents", "internal.istio.io/parent-namespace"];
@@ -78,6 +115,7 @@ pub(super) fn check(meta: &ObjectMeta, kind: Kind, issues: &mut Issues) {
         issues.error("metadata.namespace", message);
     }
     rules::labels("metadata.labels", &meta.labels, issues);
+    annotations(meta, issues);
     if !kind.group().ends_with(".istio.io") {
         return;
     }
@@ -86,6 +124,18 @@ pub(super) fn check(meta: &ObjectMeta, kind: Kind, issues: &mut Issues) {
     }
     if kind != Kind::AuthorizationPolicy && meta.annotations.contains_key(DRY_RUN) {
         issues.error(format!("metadata.annotations.{DRY_RUN}"), "only an AuthorizationPolicy can be tried");
+    }
+}
+
+/// As much as an object may carry in them (`k8s.io/apimachinery: pkg/api/validation/objectmeta.go`).
+const MOST_ANNOTATED: usize = 256 * 1024;
+
+fn annotations(meta: &ObjectMeta, issues: &mut Issues) {
+    for key in meta.annotations.keys().filter(|key| !rules::qualified_name(&key.to_ascii_lowercase())) {
+        issues.error(format!("metadata.annotations.{key}"), format!("{key:?} is not the name of an annotation"));
+    }
+    if meta.annotations.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > MOST_ANNOTATED {
+        issues.error("metadata.annotations", "at most 256 KiB");
     }
 }
 

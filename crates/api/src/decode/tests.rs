@@ -140,3 +140,38 @@ fn types_are_taken_as_the_schema_takes_them() {
         assert_eq!(tls(text), wanted, "{text}");
     }
 }
+
+#[test]
+fn lists_are_read_item_by_item() {
+    let item = "{metadata: {name: NAME}, spec: {egress: [{hosts: ['*/*']}]}}";
+    let (objects, issues) = read(
+        &format!(
+            "apiVersion: networking.istio.io/v1\nkind: SidecarList\nmetadata: {{resourceVersion: ''}}\nitems: [{}, {}, {{}}]\n",
+            item.replace("NAME", "a"),
+            item.replace("NAME", "b")
+        ),
+        Mode::Strict,
+    );
+    assert_eq!(objects.iter().map(|object| object.id().name.to_string()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(issues.iter().map(|issue| issue.path.as_str()).collect::<Vec<_>>(), ["items[2].metadata.name"]);
+    let (objects, issues) = read("apiVersion: v1\nkind: List\nitems: {}\n", Mode::Strict);
+    assert_eq!((objects.len(), issues[0].path.as_str(), issues[0].severity), (0, "items", Severity::Error));
+    let (_, issues) = read("apiVersion: v1\nkind: List\nitems: [x]\n", Mode::Strict);
+    assert_eq!((issues[0].path.as_str(), issues[0].severity), ("items[0]", Severity::Error));
+}
+
+#[test]
+fn unknown_kinds_of_istio_are_errors_and_those_of_others_are_not() {
+    let severity = |api_version: &str, kind: &str| {
+        let (_, issues) =
+            read(&format!("apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: a}}\n"), Mode::Strict);
+        issues[0].severity
+    };
+    assert_eq!(severity("networking.istio.io/v1", "VirtualServices"), Severity::Error);
+    assert_eq!(severity("networking.istio.io/v2", "VirtualService"), Severity::Error);
+    assert_eq!(severity("security.istio.io/v1", "VirtualService"), Severity::Error);
+    assert_eq!(severity("config.istio.io/v1alpha2", "handler"), Severity::Error);
+    assert_eq!(severity("install.istio.io/v1alpha1", "IstioOperator"), Severity::Info);
+    assert_eq!(severity("apps/v1", "Deployment"), Severity::Info);
+    assert_eq!(severity("example.com/v1", "VirtualService"), Severity::Info);
+}

@@ -292,6 +292,14 @@ fn metadata() {
         ("{name: a, labels: {x: 1}}", "metadata.labels.x"),
         ("{name: a, annotations: {istio.io/dry-run: 'true'}}", "metadata.annotations.istio.io/dry-run"),
         ("{}", "metadata.name"),
+        ("[a]", "metadata"),
+        ("{name: a, labels: [b]}", "metadata.labels"),
+        ("{name: a, labels: {a.b/c: d, e: ''}, annotations: {A.b/C: d}}", ""),
+        ("{name: a, labels: {a/b/c: d}}", "metadata.labels"),
+        ("{name: a, annotations: {b: true}}", "metadata.annotations.b"),
+        ("{name: a, annotations: {'b c': d}}", "metadata.annotations.b c"),
+        ("{name: a, lables: {b: c}}", "metadata.lables"),
+        ("{name: a, uid: u, ownerReferences: [], managedFields: [], creationTimestamp: null, finalizers: [b/c]}", ""),
     ] {
         let wanted: Vec<&str> = if wanted.is_empty() { Vec::new() } else { vec![wanted] };
         assert_eq!(said(metadata), wanted, "{metadata}");
