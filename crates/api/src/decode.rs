@@ -9,13 +9,11 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use crate::typed::{join, parse};
 use crate::yaml::Document;
 use crate::{AnyObject, ApiKind, Body, Checked, Issue, Issues, Kind, Object, ObjectId, ObjectMeta, Origin, Severity};
 
 mod metadata;
-mod written;
-
-use written::Written;
 
 /// How mistakes are taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -114,14 +112,6 @@ fn one(value: &Value, prefix: &str, document: &Document, mode: Mode) -> (Option<
 fn issue(severity: Severity, object: Option<ObjectId>, path: &str, message: &str, document: &Document) -> Issue {
     let place = Some(document.place(path));
     Issue { code: "IST0106", severity, object, path: path.to_owned(), message: message.to_owned(), place }
-}
-
-fn join(prefix: &str, path: &str) -> String {
-    match (prefix.is_empty(), path.is_empty()) {
-        (true, _) => path.to_owned(),
-        (_, true) => prefix.to_owned(),
-        (false, false) => format!("{prefix}.{path}"),
-    }
 }
 
 /// An object on its way to being checked.
@@ -264,44 +254,6 @@ impl Draft<'_> {
             }
         }
     }
-}
-
-/// Reads the type; `unknown` is told the fields that it does not have.
-fn parse<K: ApiKind>(body: &Value, mut unknown: impl FnMut(String)) -> Result<K, (String, String)> {
-    let mut track = serde_path_to_error::Track::new();
-    let mut fields = Vec::new();
-    let read = {
-        let tracked = serde_path_to_error::Deserializer::new(Written(body), &mut track);
-        serde_ignored::deserialize(tracked, |path| fields.push(ignored_path(&path)))
-    };
-    match read {
-        Ok(spec) => {
-            fields.into_iter().for_each(&mut unknown);
-            Ok(spec)
-        }
-        Err(error) => Err((error_path(&track.path()), error.to_string())),
-    }
-}
-
-fn ignored_path(path: &serde_ignored::Path<'_>) -> String {
-    use serde_ignored::Path;
-    match path {
-        Path::Root => String::new(),
-        Path::Seq { parent, index } => format!("{}[{index}]", ignored_path(parent)),
-        Path::Map { parent, key } => join(&ignored_path(parent), key),
-        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
-            ignored_path(parent)
-        }
-    }
-}
-
-fn error_path(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    path.iter().fold(String::new(), |path, segment| match segment {
-        Segment::Seq { index } => format!("{path}[{index}]"),
-        Segment::Map { key } => join(&path, key),
-        Segment::Enum { .. } | Segment::Unknown => path,
-    })
 }
 
 /// The value at a path of keys and indexes.

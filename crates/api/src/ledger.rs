@@ -6,7 +6,7 @@ use crate::mesh::MeshConfig;
 use crate::{Issue, Issues, Kind, Severity};
 
 /// The code of an entry.
-const CODE: &str = "MLT0101";
+const CODE: &str = crate::mesh::WITHOUT_EFFECT;
 
 /// Paths from the object's body: `[]` is any item of a list, `=VALUE` asks for this value.
 const VIRTUAL_SERVICE: &[&str] = &["tcp[].match[].sourceSubnet"];

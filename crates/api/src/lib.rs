@@ -18,6 +18,7 @@ pub mod scalars;
 pub mod security;
 mod selectors;
 pub mod telemetry;
+mod typed;
 pub mod yaml;
 
 pub use checked::Checked;

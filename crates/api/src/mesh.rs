@@ -8,7 +8,16 @@ use crate::networking::{
     LocalityLbSetting, OutboundTrafficPolicy, OutboundTrafficPolicyMode, TcpKeepalive, TrafficPolicy,
 };
 use crate::scalars::{Duration, keywords};
+use crate::typed;
 use crate::{Issue, Severity, yaml};
+
+mod messages;
+mod schema;
+
+use schema::Found;
+
+/// The code of a setting that has no effect yet, as in the ledger of the kinds.
+pub(crate) const WITHOUT_EFFECT: &str = "MLT0101";
 
 /// Settings of the mesh (`istio: pkg/config/mesh/mesh.go` for the defaults).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -129,33 +138,48 @@ impl Default for MeshConfig {
 }
 
 impl MeshConfig {
-    /// Reads the text of ConfigMap `istio`, key `mesh`. What cannot be read leaves the defaults and an issue; fields that have no effect
-    /// yet are named.
+    /// Reads the text of ConfigMap `istio`, key `mesh`. A setting that cannot be read is an issue and keeps its default, the others
+    /// hold; settings that have no effect yet are named.
     #[must_use]
     pub fn from_yaml(text: &str) -> (Self, Vec<Issue>) {
-        let mut issues = Vec::new();
         let documents = match yaml::documents(text, None) {
             Ok(documents) => documents,
             Err(issue) => return (Self::default(), vec![*issue]),
         };
-        let Some(document) = documents.into_iter().next() else { return (Self::default(), issues) };
-        let mut told = |severity, path: &str, message: String| {
-            let (code, place) = ("IST0106", Some(document.place(path)));
-            issues.push(Issue { code, severity, object: None, path: path.to_owned(), message, place });
-        };
-        let mut unknown = Vec::new();
-        let read = serde_ignored::deserialize(&document.value, |path| unknown.push(path.to_string()));
-        for path in unknown {
-            told(Severity::Info, &path, "this mesh setting has no effect yet".into());
+        let Some(document) = documents.into_iter().next() else { return (Self::default(), Vec::new()) };
+        let mut found = Vec::new();
+        schema::judge("MeshConfig", "", &document.value, &mut found);
+        let unusable = |path: &str| path.split(['.', '[']).next().unwrap_or_default().to_owned();
+        let mut value = document.value.clone();
+        for each in found.iter().filter(|each| each.severity == Severity::Error) {
+            without(&mut value, &unusable(&each.path));
         }
-        match read {
-            Ok(config) => (config, issues),
-            Err(error) => {
-                let error: serde_json::Error = error;
-                told(Severity::Error, "", format!("mesh settings: {error}; the defaults hold"));
-                (Self::default(), issues)
+        let config = loop {
+            let mut unread = Vec::new();
+            match typed::parse::<Self>(&value, |path| unread.push(path)) {
+                Ok(config) => {
+                    let message = "accepted, and without effect so far".to_owned();
+                    let known = |path: &String| !found.iter().any(|each| each.path == *path);
+                    let unread: Vec<String> = unread.into_iter().filter(known).collect();
+                    let severity = Severity::Info;
+                    found.extend(unread.into_iter().map(|path| Found { severity, path, message: message.clone() }));
+                    break config;
+                }
+                Err((path, message)) => {
+                    let removed = without(&mut value, &unusable(&path));
+                    found.push(Found { severity: Severity::Error, path, message });
+                    if !removed {
+                        break Self::default();
+                    }
+                }
             }
-        }
+        };
+        let issue = |each: Found| {
+            let code = if each.severity == Severity::Info { WITHOUT_EFFECT } else { "IST0106" };
+            let place = Some(document.place(&each.path));
+            Issue { code, severity: each.severity, object: None, path: each.path, message: each.message, place }
+        };
+        (config, found.into_iter().map(issue).collect())
     }
 
     /// What happens to unknown traffic: allowed, when nothing is said.
@@ -167,3 +191,11 @@ impl MeshConfig {
         }
     }
 }
+
+/// Takes a setting out; says whether it was there.
+fn without(value: &mut serde_json::Value, key: &str) -> bool {
+    value.as_object_mut().is_some_and(|map| map.remove(key).is_some())
+}
+
+#[cfg(test)]
+mod tests;

@@ -187,7 +187,7 @@ pub struct SubFilterMatch {
 #[serde(rename_all = "camelCase", default)]
 pub struct WaypointMatch {
     /// Port of the service.
-    pub port_number: u32,
+    pub port_number: Option<u32>,
     /// Which routes.
     pub route: Option<WaypointRouteMatch>,
     /// Which filters.

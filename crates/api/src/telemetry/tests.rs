@@ -205,6 +205,10 @@ fn envoy_filters_proxy_configs_and_workload_groups() {
                 "{configPatches: [{applyTo: CLUSTER, match: {context: WAYPOINT, waypoint: {portNumber: 80}}, patch: {operation: REMOVE}}]}",
                 "",
             ),
+            (
+                "{configPatches: [{applyTo: CLUSTER, match: {context: WAYPOINT, waypoint: {portNumber: 65536}}}]}",
+                "spec.configPatches[0].match.waypoint.portNumber",
+            ),
         ],
     );
     check("ProxyConfig", &[("{concurrency: 0}", ""), ("{concurrency: -1}", "spec.concurrency")]);

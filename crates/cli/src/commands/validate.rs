@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use api::{Issue, Mode, Severity, decode, yaml};
+use api::mesh::MeshConfig;
+use api::{AnyObject, Issue, Mode, Severity, decode, yaml};
 use clap::{Args, ValueEnum};
 use names::Name;
 use serde_json::{Value, json};
@@ -104,9 +105,29 @@ fn check(file: &str, text: &str, issues: &mut Vec<Issue>) -> usize {
     for document in &documents {
         let (objects, found) = decode(document, Mode::Strict);
         issues.extend(found);
+        issues.extend(objects.iter().flat_map(|object| mesh_settings(document, object)));
         valid += objects.len();
     }
     valid
+}
+
+/// What is to be said of the mesh's settings, which are a text in ConfigMap `istio` (or `istio-REVISION`).
+fn mesh_settings(document: &yaml::Document, object: &AnyObject) -> Vec<Issue> {
+    let AnyObject::ConfigMap(map) = object else { return Vec::new() };
+    let name = map.meta().name.as_str();
+    let text = map.spec().data.get("mesh").filter(|_| name == "istio" || name.starts_with("istio-"));
+    let found = text.map(|text| MeshConfig::from_yaml(text).1).unwrap_or_default();
+    let told = |issue: Issue| {
+        let line = issue.place.as_ref().map_or(1, |place| place.line);
+        Issue {
+            object: Some(object.id()),
+            path: if issue.path.is_empty() { "data.mesh".to_owned() } else { format!("data.mesh.{}", issue.path) },
+            message: format!("{} (line {line} of the text)", issue.message),
+            place: Some(document.place("data.mesh")),
+            ..issue
+        }
+    };
+    found.into_iter().map(told).collect()
 }
 
 fn shown(issue: &Issue) -> Value {

@@ -3,7 +3,7 @@
 use crate::networking::{
     ApplyTo, ConfigPatch, EnvoyFilter, FilterMatch, Patch, PatchContext, PatchMatch, PatchOperation,
 };
-use crate::{Issues, ObjectMeta, selectors};
+use crate::{Issues, ObjectMeta, rules, selectors};
 
 pub(in crate::networking) fn check(spec: &EnvoyFilter, _: &ObjectMeta, issues: &mut Issues) {
     if let Some(selector) = &spec.workload_selector {
@@ -23,6 +23,10 @@ fn config_patch(path: &str, each: &ConfigPatch, issues: &mut Issues) {
     let by_waypoint = each.r#match.as_ref().is_some_and(|wanted| wanted.waypoint.is_some());
     if at_waypoint != by_waypoint {
         issues.error(format!("{path}.match"), "context WAYPOINT and a waypoint match go together");
+    }
+    let waypoint = each.r#match.as_ref().and_then(|wanted| wanted.waypoint.as_ref());
+    if let Some(port) = waypoint.and_then(|wanted| wanted.port_number) {
+        rules::port(&format!("{path}.match.waypoint.portNumber"), port, issues);
     }
     if at_waypoint {
         // Nothing else is asked of them yet, in Istio too.
