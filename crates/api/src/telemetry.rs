@@ -242,7 +242,8 @@ fn tracing(path: &str, tracing: &Tracing, issues: &mut Issues) {
         match forms.into_iter().flatten().collect::<Vec<_>>().as_slice() {
             [(field, value)] if value.is_empty() => issues.error(format!("{path}.{field}"), "must not be empty"),
             [_] => {}
-            _ => issues.error(path, "exactly one of literal, environment, header and formatter is needed"),
+            [] => issues.warning(path, "without literal, environment, header or formatter there is no tag"),
+            _ => issues.error(path, "literal, environment, header and formatter exclude each other"),
         }
     }
 }

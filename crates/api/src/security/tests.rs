@@ -75,3 +75,76 @@ fn a_denial_by_http_alone_is_worth_a_warning() {
     assert!(!warned("DENY", "from: [{source: {namespaces: [a]}}]"));
     assert!(!warned("ALLOW", "to: [{operation: {paths: [/a]}}]"));
 }
+
+/// What Istio's documentation shows in its tasks and references of security, in our words.
+const DOCUMENTED: &[(&str, &str)] = &[
+    ("PeerAuthentication", "{mtls: {mode: STRICT}}"),
+    ("PeerAuthentication", "{selector: {matchLabels: {app: store}}, mtls: {mode: PERMISSIVE}}"),
+    (
+        "PeerAuthentication",
+        "{selector: {matchLabels: {app: store}}, mtls: {mode: STRICT}, portLevelMtls: {8080: {mode: DISABLE}}}",
+    ),
+    (
+        "PeerAuthentication",
+        "{selector: {matchLabels: {app: store}}, mtls: {mode: UNSET}, portLevelMtls: {'3000': {mode: DISABLE}}}",
+    ),
+    (
+        "RequestAuthentication",
+        "{selector: {matchLabels: {app: web}}, jwtRules: [{issuer: 'https://login.test', jwksUri: 'https://login.test/keys.json'}]}",
+    ),
+    (
+        "RequestAuthentication",
+        "{jwtRules: [{issuer: a@b.test, fromHeaders: [{name: x-jwt, prefix: 'Token '}], fromParams: [token], forwardOriginalToken: true}]}",
+    ),
+    (
+        "RequestAuthentication",
+        "{targetRefs: [{kind: Gateway, group: gateway.networking.k8s.io, name: edge}], jwtRules: [{issuer: a, outputClaimToHeaders: [{header: x-group, claim: nested.group}], outputPayloadToHeader: x-payload}]}",
+    ),
+    ("RequestAuthentication", "{jwtRules: [{issuer: a, jwks: '{\"keys\": []}', fromCookies: [session], timeout: 5s}]}"),
+    ("AuthorizationPolicy", "{}"),
+    ("AuthorizationPolicy", "{rules: [{}]}"),
+    ("AuthorizationPolicy", "{action: DENY, rules: [{}]}"),
+    (
+        "AuthorizationPolicy",
+        "{selector: {matchLabels: {app: store, version: v1}}, action: ALLOW, rules: [{from: [{source: {principals: [cluster.local/ns/default/sa/client]}}, {source: {namespaces: [test]}}], to: [{operation: {methods: [GET]}}], when: [{key: 'request.auth.claims[iss]', values: ['https://login.test']}]}]}",
+    ),
+    (
+        "AuthorizationPolicy",
+        "{action: DENY, rules: [{from: [{source: {notNamespaces: [shop]}}], to: [{operation: {ports: ['8080'], notPaths: [/healthz]}}]}]}",
+    ),
+    (
+        "AuthorizationPolicy",
+        "{action: DENY, rules: [{from: [{source: {notRequestPrincipals: ['*']}}], to: [{operation: {paths: [/headers], ports: ['80']}}]}]}",
+    ),
+    (
+        "AuthorizationPolicy",
+        "{action: ALLOW, rules: [{from: [{source: {requestPrincipals: ['issuer@login.test/*']}}], when: [{key: 'request.auth.claims[groups]', values: [group1]}]}]}",
+    ),
+    (
+        "AuthorizationPolicy",
+        "{action: DENY, rules: [{from: [{source: {remoteIpBlocks: [10.0.0.0/8, '2001:db8::/32'], notIpBlocks: [10.1.2.3]}}]}]}",
+    ),
+    (
+        "AuthorizationPolicy",
+        "{action: CUSTOM, provider: {name: ask}, rules: [{to: [{operation: {paths: ['/admin*']}}]}]}",
+    ),
+    ("AuthorizationPolicy", "{action: AUDIT, rules: [{to: [{operation: {paths: ['/user/profile/*']}}]}]}"),
+    (
+        "AuthorizationPolicy",
+        "{targetRefs: [{kind: Service, group: '', name: store}], rules: [{from: [{source: {serviceAccounts: [shop/web]}}], to: [{operation: {paths: ['/{*}/orders/{**}']}}]}]}",
+    ),
+    ("AuthorizationPolicy", "{rules: [{to: [{operation: {hosts: ['*.shop.test', web.test]}}]}]}"),
+    ("AuthorizationPolicy", "{rules: [{when: [{key: 'request.headers[User-Agent]', values: ['Mozilla/*']}]}]}"),
+    (
+        "AuthorizationPolicy",
+        "{rules: [{when: [{key: connection.sni, values: [www.test]}, {key: destination.port, notValues: ['22']}]}]}",
+    ),
+];
+
+#[test]
+fn documented_policies_are_valid_and_unremarkable() {
+    for (kind, spec) in DOCUMENTED {
+        assert_eq!(errors(kind, spec), [""; 0], "{spec}");
+        assert_eq!(told(kind, spec, Severity::Warning), [""; 0], "{spec}");
+    }
+}

@@ -113,7 +113,11 @@ fn telemetries() {
             ("{tracing: [{randomSamplingPercentage: 10}]}", ""),
             ("{tracing: [{randomSamplingPercentage: 101}]}", "spec.tracing[0].randomSamplingPercentage"),
             ("{tracing: [{customTags: {a: {literal: {value: b}}}}]}", ""),
-            ("{tracing: [{customTags: {a: {}}}]}", "spec.tracing[0].customTags.a"),
+            ("{tracing: [{customTags: {a: {}}}]}", ""),
+            (
+                "{tracing: [{customTags: {a: {literal: {value: b}, header: {name: c}}}}]}",
+                "spec.tracing[0].customTags.a",
+            ),
             ("{tracing: [{customTags: {a: {header: {}}}}]}", "spec.tracing[0].customTags.a.header.name"),
             ("{metrics: [{overrides: [{tagOverrides: {a: {value: b}}}]}]}", ""),
             (
