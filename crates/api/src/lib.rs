@@ -6,6 +6,7 @@
 mod checked;
 pub mod core;
 mod decode;
+mod expressions;
 pub mod extensions;
 mod issue;
 mod kinds;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::messages::MESSAGES;
 use crate::scalars::Duration;
 use crate::typed::{self, join};
-use crate::{Severity, rules};
+use crate::{Severity, expressions, rules};
 
 /// What a field holds.
 #[derive(Clone, Copy)]
@@ -197,7 +197,7 @@ fn list(shape: Shape, path: &str, value: &Value, found: &mut Vec<Found>) {
             Shape::Export if !["*", ".", "~"].contains(&text) && !rules::dns_label(text) => {
                 Some(format!("{text:?} is not a namespace"))
             }
-            Shape::Expressions => regex::Regex::new(text).err().map(|error| format!("not an expression: {error}")),
+            Shape::Expressions => expressions::check(text).err().map(|error| format!("not an expression: {error}")),
             Shape::Words(words) if !words.contains(&text) => Some(format!("{text:?} is none of {}", words.join(", "))),
             Shape::Words(_) if twice => Some(format!("{text} is there twice")),
             _ => None,

@@ -2,7 +2,7 @@
 
 use crate::networking::{CorsPolicy, HttpDirectResponse, HttpFaultInjection, HttpRedirect, HttpRetry, HttpRoute};
 use crate::scalars::{Match, Percent, StringMatch};
-use crate::{Issues, rules};
+use crate::{Issues, expressions, rules};
 
 use super::headers;
 
@@ -167,7 +167,7 @@ fn authority(path: &str, route: &HttpRoute, issues: &mut Issues) {
 pub(super) fn expression(path: &str, regex: &str, issues: &mut Issues) {
     if regex.is_empty() || regex.len() > 1024 {
         issues.error(path, "an expression has 1 to 1024 characters");
-    } else if let Err(error) = regex::Regex::new(regex) {
+    } else if let Err(error) = expressions::check(regex) {
         issues.error(path, format!("not an expression: {error}"));
     }
 }
@@ -183,12 +183,23 @@ pub(super) fn direct_response(path: &str, answer: &HttpDirectResponse, issues: &
     if body.string.is_some() && body.bytes.is_some() {
         issues.error(format!("{path}.body"), "string and bytes exclude each other");
     }
+    if body.bytes.as_ref().is_some_and(|bytes| !is_base64(bytes)) {
+        issues.error(format!("{path}.body.bytes"), "base64 is needed");
+    }
     let size = body.string.as_ref().or(body.bytes.as_ref()).map_or(0, |text| text.len());
     if size > TOO_LARGE {
         issues.error(format!("{path}.body"), "a body has at most 1 MB");
     } else if size > LARGE {
         issues.warning(format!("{path}.body"), "a body of more than 100 KB is a burden on every proxy");
     }
+}
+
+/// Either alphabet, with or without padding, as protobuf reads bytes in JSON.
+fn is_base64(text: &str) -> bool {
+    let digits = text.trim_end_matches('=');
+    let padded = text.len() == digits.len() || (text.len().is_multiple_of(4) && text.len() - digits.len() <= 2);
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
+    padded && digits.len() % 4 != 1 && digits.bytes().all(known)
 }
 
 /// Names of gRPC's statuses.

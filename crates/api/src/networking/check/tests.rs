@@ -345,6 +345,15 @@ fn routes_at_their_edges() {
     assert_eq!(redirect("{port: 1}", "{prefixRewrite: /b}"), [""; 0]);
     assert_eq!(redirect("{uri: {prefix: /a}}", "{prefixRewrite: /b, port: 0}"), [""; 0]);
     assert_eq!(redirect("{uri: {regex: a}}", "{prefixRewrite: /b}"), ["error spec.http[0].redirect.prefixRewrite"]);
+    let answer = |body: &str| {
+        said("VirtualService", &format!("{{hosts: [a], http: [{{directResponse: {{status: 200, body: {body}}}}}]}}"))
+    };
+    for bytes in ["YWJj", "YWI=", "YWI", "_-8", "''"] {
+        assert_eq!(answer(&format!("{{bytes: {bytes}}}")), [""; 0], "{bytes}");
+    }
+    for bytes in ["'###'", "YWJjZ", "'Y==='"] {
+        assert_eq!(answer(&format!("{{bytes: {bytes}}}")), ["error spec.http[0].directResponse.body.bytes"], "{bytes}");
+    }
     let by_name = |name: &str, gateway: &str| {
         let matched = format!("{{match: [{{sniHosts: ['{name}']}}], route: [{{destination: {{host: a}}}}]}}");
         said("VirtualService", &format!("{{hosts: ['{name}'], gateways: [{gateway}], tls: [{matched}]}}"))
