@@ -1,30 +1,33 @@
 //! [`Checked`]: proof that an object went through its kind's checks.
 
-use crate::{ApiKind, Object, ObjectId, ObjectMeta, Origin};
+use std::sync::Arc;
 
-/// An object that was checked; later code need not ask again.
+use crate::{ApiKind, ObjectId, ObjectMeta, Origin};
+
+/// An object that was checked; later code need not ask again. A clone shares what it says.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Checked<K> {
-    object: Object<K>,
+    meta: Arc<ObjectMeta>,
+    spec: Arc<K>,
     origin: Origin,
 }
 
 impl<K: ApiKind> Checked<K> {
     /// Only for `decode`, which has just run the checks.
-    pub(crate) fn new(object: Object<K>, origin: Origin) -> Self {
-        Self { object, origin }
+    pub(crate) fn new(meta: ObjectMeta, spec: K, origin: Origin) -> Self {
+        Self { meta: Arc::new(meta), spec: Arc::new(spec), origin }
     }
 
     /// Its metadata.
     #[must_use]
     pub fn meta(&self) -> &ObjectMeta {
-        &self.object.meta
+        &self.meta
     }
 
     /// What it says.
     #[must_use]
     pub fn spec(&self) -> &K {
-        &self.object.spec
+        &self.spec
     }
 
     /// Where it came from.
@@ -36,13 +39,12 @@ impl<K: ApiKind> Checked<K> {
     /// What identifies it.
     #[must_use]
     pub fn id(&self) -> ObjectId {
-        let meta = &self.object.meta;
-        ObjectId { kind: K::KIND, namespace: meta.namespace.clone(), name: meta.name.clone() }
+        ObjectId { kind: K::KIND, namespace: self.meta.namespace.clone(), name: self.meta.name.clone() }
     }
 
     /// Takes it apart.
     #[must_use]
-    pub fn into_parts(self) -> (Object<K>, Origin) {
-        (self.object, self.origin)
+    pub fn into_parts(self) -> (Arc<ObjectMeta>, Arc<K>, Origin) {
+        (self.meta, self.spec, self.origin)
     }
 }

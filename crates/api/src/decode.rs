@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::typed::{join, parse};
 use crate::yaml::Document;
-use crate::{AnyObject, ApiKind, Body, Checked, Issue, Issues, Kind, Object, ObjectId, ObjectMeta, Origin, Severity};
+use crate::{AnyObject, ApiKind, Body, Checked, Issue, Issues, Kind, ObjectId, ObjectMeta, Origin, Severity};
 
 mod metadata;
 
@@ -178,7 +178,7 @@ impl Draft<'_> {
                 self.report(*severity, code, path, message, &mut issues);
             }
             let Some(path) = first_error else {
-                return (Some(Checked::new(Object { meta: self.meta, spec }, self.origin)), issues);
+                return (Some(Checked::new(self.meta, spec, self.origin)), issues);
             };
             let path = path.strip_prefix(inner).unwrap_or(&path).trim_start_matches('.').to_owned();
             let again = self.mode == Mode::Lenient && self.prune(&mut body, &path, inner, &mut issues);

@@ -97,7 +97,6 @@ macro_rules! kinds {
 
         /// An object of any kind.
         #[derive(Clone, PartialEq, Debug)]
-        #[expect(clippy::large_enum_variant, reason = "made once for each object and moved on at once")]
         pub enum AnyObject {
             $(
                 #[doc = concat!("`", stringify!($kind), "`")]

@@ -27,7 +27,7 @@ pub use decode::{Mode, decode};
 pub use issue::{Issue, Issues, Place, Severity};
 pub use kinds::{AnyObject, ApiKind, Body, Kind};
 pub use ledger::of_mesh_settings;
-pub use object::{Object, ObjectId, ObjectMeta, Origin};
+pub use object::{ObjectId, ObjectMeta, Origin};
 
 pub use crate::core::{ConfigMap, EndpointSlice, KubeNamespace, Node, Pod, Secret, Service};
 pub use extensions::{TrafficExtension, WasmPlugin};

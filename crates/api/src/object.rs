@@ -54,12 +54,3 @@ pub struct Origin {
     /// `metadata.resourceVersion`.
     pub resource_version: Name,
 }
-
-/// An object of kind `K`.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Object<K> {
-    /// Its metadata.
-    pub meta: ObjectMeta,
-    /// What it says.
-    pub spec: K,
-}

@@ -24,7 +24,7 @@ pub struct Id {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Row<K> {
     /// Name, labels, annotations, creation time.
-    pub meta: ObjectMeta,
+    pub meta: Arc<ObjectMeta>,
     /// What the user wrote, checked.
     pub spec: Arc<K>,
     /// The cluster's DNS domain, in which short host names resolve.

@@ -123,10 +123,10 @@ impl Mesh {
 
     fn row<K: ApiKind>(&self, checked: Checked<K>, edit: &mut Edit) -> (Id, Row<K>) {
         let object_id = checked.id();
-        let (object, origin) = checked.into_parts();
-        let id = self.id(&object.meta.namespace, &object.meta.name);
+        let (meta, spec, origin) = checked.into_parts();
+        let id = self.id(&meta.namespace, &meta.name);
         edit.origins.push((object_id, Some(origin)));
-        (id, Row { meta: object.meta, spec: Arc::new(object.spec), domain: self.base.domain.clone() })
+        (id, Row { meta, spec, domain: self.base.domain.clone() })
     }
 
     fn id(&self, namespace: &Namespace, name: &Name) -> Id {
