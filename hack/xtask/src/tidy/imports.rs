@@ -16,9 +16,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("translate", &["names", "model", "graph", "proto"]),
     ("xds", &["names", "proto"]),
     ("files", &["names", "api"]),
+    ("ca", &[]),
     ("bed", &[]),
     ("meltemid", &["names", "api", "graph", "model", "translate", "xds", "files", "proto"]),
-    ("cli", &["names", "api", "graph", "model", "translate", "files", "proto", "bed"]),
+    ("cli", &["names", "api", "graph", "model", "translate", "files", "ca", "proto", "bed"]),
     ("tests", &["names", "api", "graph", "model", "translate", "xds", "files", "proto", "bed", "meltemid"]),
     ("xtask", &[]),
 ];
