@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod ca;
 pub(crate) mod demo;
 pub(crate) mod validate;
 pub(crate) mod xds;

@@ -19,6 +19,7 @@ struct Arguments {
 enum Command {
     Validate(commands::validate::Validate),
     Xds(commands::xds::Xds),
+    Ca(commands::ca::Ca),
     Demo(commands::demo::Demo),
     #[command(hide = true)]
     DemoApp(commands::demo::DemoApp),
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     let ended = match arguments.command {
         Command::Validate(command) => command.run(),
         Command::Xds(command) => command.run(),
+        Command::Ca(command) => Ok(command.run()),
         Command::Demo(command) => command.run(),
         Command::DemoApp(command) => command.run(),
         Command::DemoLoad(command) => command.run(),
