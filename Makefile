@@ -48,7 +48,7 @@ test: tidy
 
 # Real Envoys and gRPC clients, network namespaces.
 test-real: tools $(ENVOY) $(GRPC)
-	$(CARGO) build --locked -p meltemid -p cli
+	$(CARGO) build --locked -p meltemid -p cli -p agent
 	$(CARGO) test --locked -p tests --test envoy -- --test-threads 1
 	target/debug/meltemi demo --once --mode loopback
 	target/debug/meltemi demo --once

@@ -16,6 +16,7 @@ use tests::plane::{Plane, folder};
 mod golden;
 mod grpc;
 mod latency;
+mod redirect;
 mod routing;
 mod zero_failed;
 

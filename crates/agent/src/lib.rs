@@ -1,0 +1,3 @@
+//! What stands beside each proxy: the rules that lead a workload's traffic through it.
+
+pub mod redirect;
