@@ -13,6 +13,7 @@ use tests::mesh::{gateway, service};
 use tests::need;
 use tests::plane::{Plane, folder};
 
+mod bootstrap;
 mod golden;
 mod grpc;
 mod latency;
@@ -24,6 +25,11 @@ mod zero_failed;
 fn envoy() -> Result<PathBuf, String> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.cache/envoy/envoy");
     bed::envoy::binary(Some(&root)).map_err(|error| error.to_string())
+}
+
+/// The agent; `make` has built it.
+fn agent() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/debug/meltemi-agent")
 }
 
 /// A port that is free now.

@@ -1,19 +1,13 @@
 //! The kernel takes the agent's rules by both backends, a second time as well, leads a connection where they say, and is as before
 //! when they are removed.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use tests::need;
 
-/// The agent; `make` has built it.
-fn agent() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/debug/meltemi-agent")
-}
-
 /// Runs a script in a network namespace of its own, `$agent` being the agent.
 fn inside(script: &str) -> Result<String, String> {
-    let script = format!("set -ef; agent={}; ip link set lo up; {script}", agent().display());
+    let script = format!("set -ef; agent={}; ip link set lo up; {script}", super::agent().display());
     let out =
         Command::new("unshare").args(["-n", "bash", "-c", &script]).output().map_err(|error| error.to_string())?;
     let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));

@@ -1,3 +1,4 @@
-//! What stands beside each proxy: the rules that lead a workload's traffic through it.
+//! What stands beside each proxy: its bootstrap, and the rules that lead a workload's traffic through it.
 
+pub mod bootstrap;
 pub mod redirect;

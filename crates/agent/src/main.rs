@@ -16,12 +16,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Bootstrap(commands::bootstrap::Bootstrap),
     Redirect(Box<commands::redirect::Redirect>),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let ended = match arguments.command {
+        Command::Bootstrap(command) => command.run(),
         Command::Redirect(command) => command.run(),
     };
     ended.map_or_else(

@@ -12,6 +12,7 @@ use crate::typed;
 use crate::{Issue, Severity, yaml};
 
 mod messages;
+mod normal;
 mod schema;
 
 use schema::Found;
@@ -189,6 +190,23 @@ impl MeshConfig {
             None => OutboundTrafficPolicyMode::AllowAny,
             Some(policy) => policy.mode.unwrap_or_default(),
         }
+    }
+}
+
+/// Reads a MeshConfig, or the ProxyConfig alone, for a proxy that starts: as proto3 JSON, with unknown fields and nulls left out.
+/// Unlike the control plane, which keeps the settings that can be read, a proxy does not start on a wrong one.
+///
+/// # Errors
+/// The first setting that cannot be read, as `path: message`.
+pub fn strictly(message: &'static str, text: &str) -> Result<serde_json::Value, String> {
+    let documents = yaml::documents(text, None).map_err(|issue| issue.message.clone())?;
+    let value = documents.first().map(|document| &document.value).filter(|value| !value.is_null());
+    let value = value.map_or_else(|| serde_json::json!({}), normal::camel);
+    let mut found = Vec::new();
+    schema::judge(message, "", &value, &mut found);
+    match found.into_iter().find(|each| each.severity == Severity::Error) {
+        Some(each) => Err(format!("{}: {}", each.path, each.message)),
+        None => Ok(normal::message(message, &value)),
     }
 }
 

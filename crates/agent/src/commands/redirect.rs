@@ -1,7 +1,6 @@
 //! `meltemi-agent redirect`: prints, applies or removes the rules that lead a workload's traffic through its proxy.
 
 use std::io::Write;
-use std::net::IpAddr;
 use std::process::{Command, Stdio};
 
 use agent::redirect::{Capture, Family, Host, Options, iptables, iptables_cleanup, nftables, nftables_cleanup, routes};
@@ -66,7 +65,7 @@ impl Redirect {
         warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
         let backend = if self.native_nftables { Backend::Nftables } else { self.backend };
         if self.dry_run {
-            println(&printed(&capture, backend, self.cleanup_only));
+            super::print(&printed(&capture, backend, self.cleanup_only));
             return Ok(());
         }
         match backend {
@@ -162,7 +161,7 @@ fn feed(program: &str, arguments: &[&str], orders: &str) -> anyhow::Result<()> {
 fn host(options: &Options) -> Host {
     let mut host = Host::default();
     if options.ipv6.is_none() {
-        host.addresses = addresses();
+        host.addresses = super::host::addresses();
     }
     if options.redirect_dns && !options.capture_all_dns && options.dns_servers.is_none() {
         let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
@@ -170,24 +169,4 @@ fn host(options: &Options) -> Host {
         host.dns_servers = text.lines().filter_map(server).collect();
     }
     host
-}
-
-/// Addresses of the interfaces that others can reach.
-fn addresses() -> Vec<IpAddr> {
-    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
-    let address = |interface: nix::ifaddrs::InterfaceAddress| {
-        let storage = interface.address?;
-        let v4 = storage.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
-        v4.or_else(|| storage.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
-    };
-    let reachable = |address: &IpAddr| match address {
-        IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
-        IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),
-    };
-    interfaces.filter_map(address).filter(reachable).collect()
-}
-
-#[expect(clippy::print_stdout, reason = "results go to standard output")]
-fn println(text: &str) {
-    print!("{text}");
 }

@@ -138,7 +138,9 @@ fn number(shape: Shape, path: &str, value: &Value, found: &mut Vec<Found>) {
     };
     #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53")]
     let (low, high) = (least as f64, most as f64);
-    match value.as_f64() {
+    // Protocol buffers take whole numbers as strings too.
+    let written = || value.as_str().filter(|_| matches!(shape, Shape::Whole(..)))?.parse::<f64>().ok();
+    match value.as_f64().or_else(written) {
         None => found.push(wrong(path, format!("a number is needed, not {value}"))),
         Some(number) if matches!(shape, Shape::Whole(..)) && number.fract() != 0.0 => {
             found.push(wrong(path, format!("a whole number is needed, not {value}")));

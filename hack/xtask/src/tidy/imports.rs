@@ -17,7 +17,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("xds", &["names", "proto"]),
     ("files", &["names", "api"]),
     ("ca", &[]),
-    ("agent", &[]),
+    ("agent", &["api"]),
     ("bed", &[]),
     ("meltemid", &["names", "api", "graph", "model", "translate", "xds", "files", "proto"]),
     ("cli", &["names", "api", "graph", "model", "translate", "files", "ca", "proto", "bed"]),
