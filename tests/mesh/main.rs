@@ -9,7 +9,7 @@ use graph::Inline;
 use meltemid::publish::Published;
 use model::Mesh;
 use model::mesh::Edit;
-use model::proxies::NodeFacts;
+use model::proxies::{NodeFacts, SecretAccess};
 use model::settings::Base;
 use proptest::prelude::*;
 use translate::proxies::{Configs, Type};
@@ -133,6 +133,8 @@ fn policy() -> impl Strategy<Value = String> {
         ", subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}, trafficPolicy: {loadBalancer: {simple: RANDOM}}}]",
         ", workloadSelector: {matchLabels: {app: x}}, trafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}",
         ", trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}",
+        ", trafficPolicy: {tls: {mode: MUTUAL, credentialName: a}}",
+        ", trafficPolicy: {tls: {mode: SIMPLE, sni: far.test}, portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE, credentialName: b}}]}",
         ", trafficPolicy: {tls: {mode: DISABLE}, loadBalancer: {simple: PASSTHROUGH}}",
     ]);
     (name(), namespace(), host(), policy, export()).prop_map(|(name, namespace, host, policy, export)| {
@@ -154,6 +156,21 @@ fn peers() -> impl Strategy<Value = String> {
     })
 }
 
+fn secret() -> impl Strategy<Value = String> {
+    let data = prop::sample::select(vec![
+        "{tls.crt: CERT, tls.key: KEY}",
+        "{tls.crt: CERT, tls.key: KEY, ca.crt: CERT}",
+        "{tls.crt: none, tls.key: KEY}",
+        "{ca.crt: CERT}",
+    ]);
+    let name = prop::sample::select(vec!["a", "b", "a-cacert"]);
+    (name, namespace(), data).prop_map(|(name, namespace, data)| {
+        let block = |kind: &str| format!("\"-----BEGIN {kind}-----\\nAA\\n-----END {kind}-----\"");
+        let data = data.replace("CERT", &block("CERTIFICATE")).replace("KEY", &block("PRIVATE KEY"));
+        format!("apiVersion: v1\nkind: Secret\n{}stringData: {data}\n", meta(name, namespace))
+    })
+}
+
 fn others() -> impl Strategy<Value = String> {
     let entry = (name(), namespace(), prop::sample::select(vec!["far.test", "*.wild.test", "deep.wild.test"]), export()).prop_map(
         |(name, namespace, host, export)| {
@@ -170,6 +187,15 @@ fn others() -> impl Strategy<Value = String> {
     let gateway = (prop::sample::select(vec!["shop", "yard"]), prop::sample::select(vec!["*", "far.test", "*.wild.test"])).prop_map(|(namespace, host)| {
         istio("Gateway", "edge", namespace, &format!("{{selector: {{app: x}}, servers: [{{port: {{number: 8080, name: http, protocol: HTTP}}, hosts: ['{host}']}}]}}"))
     });
+    let tls = prop::sample::select(vec![
+        "{mode: SIMPLE, credentialName: a}",
+        "{mode: MUTUAL, credentialName: a, minProtocolVersion: TLSV1_3}",
+        "{mode: OPTIONAL_MUTUAL, credentialName: b, caCertCredentialName: a-cacert}",
+        "{mode: ISTIO_MUTUAL}",
+    ]);
+    let opening = (prop::sample::select(vec!["shop", "yard"]), tls).prop_map(|(namespace, tls)| {
+        istio("Gateway", "tls", namespace, &format!("{{selector: {{app: x}}, servers: [{{port: {{number: 8443, name: https, protocol: HTTPS}}, hosts: [far.test], tls: {tls}}}]}}"))
+    });
     let mesh = prop::sample::select(vec![
         "",
         "outboundTrafficPolicy: {mode: REGISTRY_ONLY}",
@@ -184,7 +210,7 @@ fn others() -> impl Strategy<Value = String> {
     let labelled = (namespace(), prop::sample::select(vec!["in: 'yes'", "in: 'no'"])).prop_map(|(name, labels)| {
         format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{{labels}}}}}\n")
     });
-    prop_oneof![entry, sidecar, gateway, mesh, labelled]
+    prop_oneof![entry, sidecar, gateway, opening, secret(), mesh, labelled]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -212,6 +238,7 @@ fn node(id: u64, kind: u8) -> NodeFacts {
         texts,
         labels: [("app", app)].into_iter().collect(),
         vhds: kind != 1,
+        secrets: if id < 3 { SecretAccess::All } else { SecretAccess::Denied },
         ..NodeFacts::default()
     }
 }
@@ -247,6 +274,7 @@ fn published(publisher: &Publisher, proxy: u64) -> Shown {
     for (of, kind) in [
         (Type::Cds, ResourceType::Cds),
         (Type::Eds, ResourceType::Eds),
+        (Type::Sds, ResourceType::Sds),
         (Type::Lds, ResourceType::Lds),
         (Type::Rds, ResourceType::Rds),
         (Type::Vhds, ResourceType::Vhds),

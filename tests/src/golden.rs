@@ -7,7 +7,7 @@ use api::{Mode, Severity};
 use graph::Inline;
 use model::Mesh;
 use model::mesh::Edit;
-use model::proxies::NodeFacts;
+use model::proxies::{NodeFacts, SecretAccess};
 use model::settings::Base;
 use serde_json::{Map, Value};
 use translate::proxies::Configs;
@@ -47,6 +47,7 @@ pub fn resources(case: &Path) -> anyhow::Result<Value> {
         texts: strings("metadata").collect(),
         labels: strings("labels").collect(),
         vhds: false,
+        secrets: if text("secrets").is_some() { SecretAccess::All } else { SecretAccess::Denied },
         ..NodeFacts::default()
     };
     let mut mesh = Mesh::new(translate::schema(), Base::new());

@@ -15,7 +15,6 @@ const VIRTUAL_SERVICE: &[&str] = &["tcp[].match[].sourceSubnet"];
 const TRAFFIC_POLICY: &[&str] = &[
     "tunnel",
     "proxyProtocol",
-    "tls.credentialName",
     "loadBalancer.zoneAwareLbSetting",
     "loadBalancer.backendUtilization",
     "loadBalancer.localityLbSetting.failoverPriority",
@@ -23,13 +22,10 @@ const TRAFFIC_POLICY: &[&str] = &[
     "outlierDetection.consecutiveErrors",
 ];
 
-const GATEWAY: &[&str] = &[
-    "servers[].tls.mode=AUTO_PASSTHROUGH",
-    "servers[].tls.credentialName",
-    "servers[].tls.credentialNames",
-    "servers[].tls.caCertCredentialName",
-    "servers[].defaultEndpoint",
-];
+/// Under each traffic policy of a DestinationRule for selected workloads: Secrets are for gateways so far.
+const SELECTED: &[&str] = &["tls.credentialName"];
+
+const GATEWAY: &[&str] = &["servers[].tls.mode=AUTO_PASSTHROUGH", "servers[].defaultEndpoint"];
 
 const SERVICE_ENTRY: &[&str] = &["resolution=DYNAMIC_DNS"];
 
@@ -50,7 +46,11 @@ pub(crate) fn note(kind: Kind, body: &Value, inner: &str, issues: &mut Issues) {
                 "trafficPolicy.portLevelSettings[]",
                 "subsets[].trafficPolicy.portLevelSettings[]",
             ] {
-                TRAFFIC_POLICY.iter().for_each(|path| search(body, inner, &format!("{prefix}.{path}"), &mut found));
+                let selected = if body.get("workloadSelector").is_some() { SELECTED } else { &[] };
+                TRAFFIC_POLICY
+                    .iter()
+                    .chain(selected)
+                    .for_each(|path| search(body, inner, &format!("{prefix}.{path}"), &mut found));
             }
             &[]
         }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::endpoints::Locality;
-use model::proxies::NodeFacts;
+use model::proxies::{NodeFacts, SecretAccess};
 use names::Name;
 use xds::{ConnectionId, Nack, Node, Refusal, Source, Variant};
 
@@ -53,5 +53,7 @@ fn facts(node: &Node, vhds: bool) -> NodeFacts {
         locality: Locality { region: Name::from(region), zone: Name::from(zone), subzone: Name::from(subzone) },
         istio_filters: node.lists_extensions.then_some(node.istio_filters),
         vhds,
+        // Streams are anonymous.
+        secrets: SecretAccess::Denied,
     }
 }

@@ -104,6 +104,7 @@ fn kind(of: Type) -> ResourceType {
     match of {
         Type::Cds => ResourceType::Cds,
         Type::Eds => ResourceType::Eds,
+        Type::Sds => ResourceType::Sds,
         Type::Lds => ResourceType::Lds,
         Type::Rds => ResourceType::Rds,
         Type::Vhds => ResourceType::Vhds,

@@ -84,6 +84,32 @@ pub struct Proxy {
     pub caps: Caps,
     /// It may not bind ports below 1024.
     pub unprivileged: bool,
+    /// Which Secrets it may have: what the server found out about its identity, never what it says of itself.
+    pub secrets: SecretAccess,
+}
+
+/// Which Secrets of its own namespace a proxy may be sent. Whoever authenticates the stream says so; nobody else may have any
+/// (`istio: pilot/pkg/xds/sds.go`: a verified identity of the namespace, and for keys a SubjectAccessReview).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum SecretAccess {
+    /// None: the stream is anonymous, or of another namespace.
+    #[default]
+    Denied,
+    /// Roots, which are no secret.
+    Roots,
+    /// Keys too.
+    All,
+}
+
+/// Secrets that a proxy may have. Proxies of a namespace with equal rights share what they are sent.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SecretGrant {
+    /// The cluster whose Secrets they are.
+    pub cluster: Name,
+    /// Their namespace.
+    pub namespace: Namespace,
+    /// Which of them.
+    pub access: SecretAccess,
 }
 
 /// The table of [`Proxy`] rows.
@@ -212,6 +238,8 @@ pub struct Facet {
     pub port_map: Arc<BTreeMap<u16, u16>>,
     /// It may not bind ports below 1024.
     pub unprivileged: bool,
+    /// The Secrets it may have.
+    pub secrets: Arc<SecretGrant>,
 }
 
 /// The table of [`Facet`] tuples.
@@ -260,6 +288,11 @@ impl Derived for Facets {
             gateways: Arc::new(gateways),
             port_map: Arc::new(port_map),
             unprivileged: proxy.unprivileged,
+            secrets: Arc::new(SecretGrant {
+                cluster: proxy.cluster.clone(),
+                namespace: proxy.namespace.clone(),
+                access: proxy.secrets,
+            }),
         })
     }
 }

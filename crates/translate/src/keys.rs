@@ -7,7 +7,7 @@ use std::sync::Arc;
 use model::Id;
 use model::endpoints::Locality;
 use model::policy::Client;
-use model::proxies::{Caps, Inbound, Interception};
+use model::proxies::{Caps, Inbound, Interception, SecretGrant};
 use model::scopes::{Scope, Source, Unknown};
 use model::services::ServiceId;
 use names::{ClusterName, Hostname, Name};
@@ -285,6 +285,17 @@ pub struct TlsServer {
     pub opaque: Vec<OpaqueChain>,
 }
 
+/// A Secret as a resource.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SecretKey {
+    /// The name of the resource.
+    pub name: Name,
+    /// The Secret.
+    pub secret: Id,
+    /// Only the roots in it, or in the one whose name ends in `-cacert`.
+    pub roots: bool,
+}
+
 /// Which part of a proxy's configuration a view is: proxies for which it is equal share the view.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum ViewKey {
@@ -308,6 +319,8 @@ pub enum ViewKey {
     GatewayTables(Arc<Router>),
     /// Virtual hosts of a gateway that come one by one.
     GatewayHosts(Arc<Router>),
+    /// Secrets that a gateway names, as far as it may have them.
+    Secrets(Arc<Router>, Arc<SecretGrant>),
     /// What gRPC clients listen to.
     GrpcListeners(Arc<Scope>),
     /// Route tables of gRPC clients.

@@ -24,6 +24,7 @@ mod mutual;
 pub mod proxies;
 pub mod resources;
 mod routes;
+mod secrets;
 mod targets;
 pub mod views;
 mod way;

@@ -72,10 +72,10 @@ pub(crate) fn file_certificate(certificate: &str, key: &str) -> SdsSecretConfig 
     agent_secret(&format!("file-cert:{certificate}~{key}"))
 }
 
-/// Roots from a file of the proxy, or `system`.
-pub(crate) fn file_validation(
+/// Checks of the server's certificate by roots that are fetched.
+pub(crate) fn validation(
     names: Vec<SubjectAltNameMatcher>,
-    roots: &str,
+    roots: SdsSecretConfig,
     crl: Option<&str>,
 ) -> ValidationContextType {
     let crl = crl.map(|path| DataSource {
@@ -89,7 +89,7 @@ pub(crate) fn file_validation(
     };
     ValidationContextType::CombinedValidationContext(CombinedCertificateValidationContext {
         default_validation_context: Some(given),
-        validation_context_sds_secret_config: Some(agent_secret(&format!("file-root:{roots}"))),
+        validation_context_sds_secret_config: Some(roots),
         ..CombinedCertificateValidationContext::default()
     })
 }

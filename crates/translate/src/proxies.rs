@@ -15,6 +15,8 @@ pub enum Type {
     Cds,
     /// Endpoints.
     Eds,
+    /// Secrets.
+    Sds,
     /// Listeners.
     Lds,
     /// Route tables.
@@ -88,6 +90,7 @@ fn router(facet: &Facet) -> Vec<(Type, Vec<ViewKey>)> {
     vec![
         (Type::Cds, vec![ViewKey::Clusters(scope.clone(), For::Router, caps)]),
         (Type::Eds, vec![ViewKey::Assignments(scope.clone(), For::Router, facet.locality.clone())]),
+        (Type::Sds, vec![ViewKey::Secrets(router.clone(), facet.secrets.clone())]),
         (Type::Lds, vec![ViewKey::GatewayListeners(router.clone())]),
         (Type::Rds, vec![ViewKey::GatewayTables(router.clone())]),
         (Type::Vhds, vec![ViewKey::GatewayHosts(router)]),

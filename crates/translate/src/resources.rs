@@ -6,8 +6,8 @@ use graph::{Derived, Reader};
 use names::Name;
 use proto::Encoded;
 
-use crate::keys::{AssignmentKey, ClusterKey, HostKey, ListenerKey, TableKey};
-use crate::{clusters, endpoints, hosts, listeners};
+use crate::keys::{AssignmentKey, ClusterKey, HostKey, ListenerKey, SecretKey, TableKey};
+use crate::{clusters, endpoints, hosts, listeners, secrets};
 
 /// A resource of any type.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -16,6 +16,8 @@ pub enum ResourceKey {
     Cluster(Arc<ClusterKey>),
     /// EDS.
     Assignment(Arc<AssignmentKey>),
+    /// SDS.
+    Secret(Arc<SecretKey>),
     /// LDS.
     Listener(Arc<ListenerKey>),
     /// RDS.
@@ -37,6 +39,7 @@ impl Derived for Resources {
         match key {
             ResourceKey::Cluster(key) => clusters::encoded(key, read),
             ResourceKey::Assignment(key) => endpoints::encoded(key, read),
+            ResourceKey::Secret(key) => secrets::encoded(key, read),
             ResourceKey::Listener(key) => listeners::encoded(key, read),
             ResourceKey::Table(key) => hosts::table(key, read),
             ResourceKey::Host(table, key) => hosts::alone(table, key, read),

@@ -17,6 +17,7 @@ use crate::{hosts, listeners};
 mod inbound;
 mod outbound;
 mod routes;
+mod secrets;
 
 /// Resources by name, in the order of their names.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -72,6 +73,7 @@ impl Derived for Views {
                     draft.add_hosts(&table.name, alone);
                 }
             }
+            ViewKey::Secrets(router, grant) => secrets::all(router, grant, &mut draft, read),
             ViewKey::GrpcListeners(scope) => routes::grpc_listeners(scope, &mut draft, read),
             ViewKey::GrpcTables(scope) => routes::grpc_tables(scope, &mut draft, read),
         }

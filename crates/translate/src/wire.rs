@@ -97,3 +97,26 @@ pub(crate) fn fraction(percent: f64) -> proto::envoy::r#type::v3::FractionalPerc
     let numerator = (percent * 10_000.0).round() as u32;
     proto::envoy::r#type::v3::FractionalPercent { numerator, denominator: DenominatorType::Million as i32 }
 }
+
+/// The bytes of a base64 text; what is not base64 ends it.
+pub(crate) fn base64(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() * 3 / 4);
+    let (mut bits, mut count) = (0u32, 0);
+    for byte in text.bytes() {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => break,
+        };
+        bits = (bits << 6) | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count & 0xff) as u8);
+        }
+    }
+    out
+}

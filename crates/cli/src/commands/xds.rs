@@ -10,7 +10,7 @@ use graph::Inline;
 use model::Mesh;
 use model::endpoints::Locality;
 use model::mesh::Edit;
-use model::proxies::NodeFacts;
+use model::proxies::{NodeFacts, SecretAccess};
 use model::settings::Base;
 use names::Name;
 use serde_json::{Map, Value, json};
@@ -87,6 +87,7 @@ impl Xds {
                 Type::Cds => ("clusters", "cds"),
                 Type::Rds => ("routes", "rds"),
                 Type::Eds => ("endpoints", "eds"),
+                Type::Sds => ("secrets", "sds"),
                 Type::Vhds => continue,
             };
             if !self.types.is_empty() && !self.types.iter().any(|wanted| wanted == short) {
@@ -135,5 +136,7 @@ fn facts(node: &Value) -> NodeFacts {
         locality: Locality { region: place("region"), zone: place("zone"), subzone: place("subZone") },
         istio_filters: None,
         vhds: false,
+        // Whoever reads the files may know which Secrets would be sent; keys are not printed.
+        secrets: SecretAccess::All,
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use names::{Labels, Name};
 
-use super::{Caps, Interception, Kind, Proxy};
+use super::{Caps, Interception, Kind, Proxy, SecretAccess};
 use crate::endpoints::Locality;
 
 /// What a node message says, whatever form it came in.
@@ -23,6 +23,8 @@ pub struct NodeFacts {
     pub istio_filters: Option<bool>,
     /// It takes route tables host by host.
     pub vhds: bool,
+    /// Which Secrets it may have; not from the message, but from who authenticated the stream.
+    pub secrets: SecretAccess,
 }
 
 impl NodeFacts {
@@ -78,6 +80,7 @@ impl NodeFacts {
                 vhds: self.vhds,
             },
             unprivileged: self.text("UNPRIVILEGED_POD") == Some("true"),
+            secrets: self.secrets,
         })
     }
 }

@@ -14,8 +14,8 @@ use proto::envoy::extensions::transport_sockets::tls::v3::{CommonTlsContext, Ups
 use super::Outbound;
 use super::protocol::Version;
 use crate::keys::For;
-use crate::mutual;
 use crate::wire::{object, string};
+use crate::{mutual, secrets};
 
 /// How connections are encrypted.
 enum Encryption<'a> {
@@ -68,8 +68,12 @@ fn encryption<'a>(from: &Outbound<'a>, kind: DiscoveryType, read: &mut Reader<'_
         return match settings.mode.unwrap_or_default() {
             ClientTlsMode::Disable => Encryption::Plain,
             ClientTlsMode::IstioMutual => Encryption::Mutual,
-            // Only gateways, and rules that select workloads, may use secrets of the cluster; others get no TLS, as in Istio.
-            ClientTlsMode::Simple | ClientTlsMode::Mutual if !settings.credential_name.is_empty() => Encryption::Plain,
+            // Sidecars may not use secrets of the cluster and get no TLS, as in Istio.
+            ClientTlsMode::Simple | ClientTlsMode::Mutual
+                if !settings.credential_name.is_empty() && from.client != For::Router =>
+            {
+                Encryption::Plain
+            }
             ClientTlsMode::Simple | ClientTlsMode::Mutual => Encryption::User(settings),
         };
     }
@@ -146,15 +150,23 @@ fn context(from: &Outbound<'_>, settings: &ClientTlsSettings) -> UpstreamTlsCont
         false => &settings.subject_alt_names,
     };
     let lax = settings.insecure_skip_verify == Some(true);
-    let certificate = mutual.then(|| mutual::file_certificate(&settings.client_certificate, &settings.private_key));
+    let credential = Some(&settings.credential_name).filter(|name| !name.is_empty());
+    let certificate = mutual.then(|| match credential {
+        Some(name) => secrets::reference(&secrets::certificate_name(name)),
+        None => mutual::file_certificate(&settings.client_certificate, &settings.private_key),
+    });
     let common = CommonTlsContext {
         tls_certificate_sds_secret_configs: certificate.into_iter().collect(),
         alpn_protocols: if from.speaks == Version::Http2 { vec!["h2".to_owned()] } else { Vec::new() },
         validation_context_type: (!lax).then(|| {
             let names: Vec<String> = names.iter().map(ToString::to_string).collect();
             let crl = Some(settings.ca_crl.as_str()).filter(|crl| !crl.is_empty());
-            let roots = Some(settings.ca_certificates.as_str()).filter(|roots| !roots.is_empty());
-            mutual::file_validation(mutual::exactly(&names), roots.unwrap_or("system"), crl)
+            let file = Some(settings.ca_certificates.as_str()).filter(|roots| !roots.is_empty()).unwrap_or("system");
+            let roots = match credential {
+                Some(name) => secrets::reference(&secrets::roots_name(name)),
+                None => mutual::agent_secret(&format!("file-root:{file}")),
+            };
+            mutual::validation(mutual::exactly(&names), roots, crl)
         }),
         ..CommonTlsContext::default()
     };

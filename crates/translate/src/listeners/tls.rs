@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use model::networking::{ServerTlsMode, ServerTlsSettings, TlsProtocol};
 use model::settings::MeshSettings;
 use names::Name;
-use proto::envoy::config::core::v3::{ConfigSource, DataSource, TransportSocket, data_source, transport_socket};
+use proto::envoy::config::core::v3::{DataSource, TransportSocket, data_source, transport_socket};
 use proto::envoy::extensions::transport_sockets::tls::v3::common_tls_context::{
     CombinedCertificateValidationContext, ValidationContextType,
 };
@@ -15,8 +15,7 @@ use proto::envoy::extensions::transport_sockets::tls::v3::{
     certificate_validation_context::TrustChainVerification,
 };
 
-use crate::mutual;
-use crate::wire::ads;
+use crate::{mutual, secrets};
 
 /// What is agreed to where HTTP is inside.
 const HTTP: &[&str] = &["h2", "http/1.1"];
@@ -35,7 +34,7 @@ pub(super) fn terminating(settings: &ServerTlsSettings, http: bool, mesh: &MeshS
         tls_params: Some(parameters(settings)),
         tls_certificate_sds_secret_configs: certificates(settings)
             .into_iter()
-            .chain(secrets(settings).map(|name| sds(&name)))
+            .chain(credentials(settings).map(|name| secrets::reference(&secrets::certificate_name(name))))
             .collect(),
         alpn_protocols: alpn.iter().map(ToString::to_string).collect(),
         validation_context_type: if checks_clients { validation(settings) } else { None },
@@ -59,15 +58,9 @@ fn certificates(settings: &ServerTlsSettings) -> Vec<SdsSecretConfig> {
     named.map(|(certificate, key)| mutual::file_certificate(certificate, key)).collect()
 }
 
-fn secrets(settings: &ServerTlsSettings) -> impl Iterator<Item = Name> {
-    let single = std::iter::once(&settings.credential_name);
-    let named = single.chain(&settings.credential_names).filter(|name| !name.is_empty());
-    named.map(|name| Name::from(format!("kubernetes://{name}"))).collect::<Vec<_>>().into_iter()
-}
-
-/// A secret of the cluster, over this stream. It is not waited for without end: one that is missing must not hold back its listener.
-fn sds(name: &str) -> SdsSecretConfig {
-    SdsSecretConfig { name: name.to_owned(), sds_config: Some(ConfigSource { initial_fetch_timeout: None, ..ads() }) }
+/// Secrets of the cluster with certificates.
+fn credentials(settings: &ServerTlsSettings) -> impl Iterator<Item = &Name> {
+    std::iter::once(&settings.credential_name).chain(&settings.credential_names).filter(|name| !name.is_empty())
 }
 
 fn parameters(settings: &ServerTlsSettings) -> TlsParameters {
@@ -94,11 +87,9 @@ fn parameters(settings: &ServerTlsSettings) -> TlsParameters {
 fn validation(settings: &ServerTlsSettings) -> Option<ValidationContextType> {
     let names: Vec<String> = settings.subject_alt_names.iter().map(ToString::to_string).collect();
     let names = mutual::exactly(&names);
-    let roots = match secrets(settings).next() {
-        Some(secret) if settings.ca_certificates.is_empty() => {
-            let ca = Some(&settings.ca_cert_credential_name).filter(|name| !name.is_empty());
-            sds(&ca.map_or_else(|| format!("{secret}-cacert"), |name| format!("kubernetes://{name}")))
-        }
+    let own = Some(&settings.ca_cert_credential_name).filter(|name| !name.is_empty());
+    let roots = match own.or_else(|| credentials(settings).next()) {
+        Some(secret) if settings.ca_certificates.is_empty() => secrets::reference(&secrets::roots_name(secret)),
         Some(_) | None => mutual::agent_secret(&format!("file-root:{}", settings.ca_certificates)),
     };
     let lax = settings.insecure_skip_verify == Some(true);

@@ -7,6 +7,8 @@ use proto::envoy::config::route::v3::redirect_action::{
 };
 use proto::envoy::config::route::v3::{DirectResponseAction, RedirectAction};
 
+use crate::wire::base64;
+
 /// `None` for a code that Envoy cannot answer with.
 pub(super) fn redirect(redirect: &HttpRedirect, listener_port: u16) -> Option<RedirectAction> {
     let code = match redirect.redirect_code {
@@ -42,27 +44,4 @@ pub(super) fn direct(answer: &HttpDirectResponse) -> DirectResponseAction {
     });
     let body = body.map(|specifier| DataSource { specifier: Some(specifier), ..DataSource::default() });
     DirectResponseAction { status: answer.status, body, ..DirectResponseAction::default() }
-}
-
-/// The bytes of a base64 text; what is not base64 ends it.
-fn base64(text: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len() * 3 / 4);
-    let (mut bits, mut count) = (0u32, 0);
-    for byte in text.bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => break,
-        };
-        bits = (bits << 6) | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push((bits >> count & 0xff) as u8);
-        }
-    }
-    out
 }
