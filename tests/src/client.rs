@@ -280,7 +280,7 @@ fn has_vhds(body: &[u8]) -> bool {
 }
 
 /// Requests as a body.
-struct Queue(mpsc::Receiver<Bytes>);
+pub(crate) struct Queue(pub(crate) mpsc::Receiver<Bytes>);
 
 impl futures_core::Stream for Queue {
     type Item = Result<Frame<Bytes>, std::convert::Infallible>;

@@ -4,6 +4,7 @@ pub mod client;
 pub mod golden;
 pub mod mesh;
 pub mod plane;
+pub mod secured;
 
 /// Whether a test that needs something can run: `Err` is what is missing. Where everything is required (CI) that is a failure.
 ///

@@ -17,6 +17,7 @@ pub struct Plane {
     folder: PathBuf,
     xds: SocketAddr,
     http: SocketAddr,
+    secure: Option<SocketAddr>,
     stop: CancellationToken,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -70,7 +71,8 @@ impl Plane {
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let app = App::bind(settings).and_then(|app| Ok(((app.xds_address()?, app.http_address()?), app)));
+                let app = App::bind(settings)
+                    .and_then(|app| Ok(((app.xds_address()?, app.http_address()?, app.secure_address()?), app)));
                 match app {
                     Ok((addresses, app)) => {
                         let _ = bound.send(Ok(addresses));
@@ -80,8 +82,8 @@ impl Plane {
                 }
             });
         });
-        let (xds, http) = addresses.recv().context("the control plane's thread ended")??;
-        let plane = Self { folder, xds, http, stop, thread: Some(thread) };
+        let (xds, http, secure) = addresses.recv().context("the control plane's thread ended")??;
+        let plane = Self { folder, xds, http, secure, stop, thread: Some(thread) };
         eventually("the control plane", Duration::from_secs(10), || {
             let answer = bed::http::get(plane.http, "meltemid", "/ready", &[])?;
             ensure!(answer.status == 200, "{}", answer.body);
@@ -94,6 +96,12 @@ impl Plane {
     #[must_use]
     pub fn xds(&self) -> SocketAddr {
         self.xds
+    }
+
+    /// Where the secured port is, if there is one.
+    #[must_use]
+    pub fn secure(&self) -> Option<SocketAddr> {
+        self.secure
     }
 
     /// Its folder.

@@ -9,6 +9,8 @@ use tests::mesh::service;
 use tests::plane::Plane;
 use xds::ResourceType::{self, Cds, Eds, Lds, Rds, Vhds};
 
+mod secured;
+
 fn run(test: impl Future<Output = anyhow::Result<()>>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let limited =

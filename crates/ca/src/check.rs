@@ -276,6 +276,14 @@ pub fn roots(file: &[u8], now: i64) -> Result<Fine, Refusal> {
     })
 }
 
+/// The URIs that a certificate, as DER, stands for; none when it does not parse.
+#[must_use]
+pub fn uris_of(der: &[u8]) -> Vec<String> {
+    let parsed = read::parse(der);
+    let uris = parsed.iter().flat_map(|certificate| uris(certificate));
+    uris.map(str::to_owned).collect()
+}
+
 /// The URIs that a certificate stands for.
 pub(crate) fn uris<'a>(certificate: &'a X509Certificate<'_>) -> Vec<&'a str> {
     let names = certificate.subject_alternative_name().ok().flatten();

@@ -12,6 +12,7 @@ use xds::{Limits, Ordering, Publisher, Server};
 use crate::control::{Command, Control};
 use crate::debug::{self, Pages};
 use crate::discovery::Discovery;
+use crate::secure::Secure;
 use crate::settings::Settings;
 use crate::tasks::{OnExit, Tasks};
 
@@ -30,6 +31,7 @@ pub struct App {
     settings: Settings,
     xds: TcpListener,
     http: TcpListener,
+    secure: Option<(TcpListener, Secure)>,
     server: Server,
     control: Control,
 }
@@ -52,7 +54,14 @@ impl App {
         let source = Discovery::new(control.clone(), settings.whole_route_tables);
         let ordering = if settings.unordered { Ordering::Off } else { Ordering::MakeBeforeBreak };
         let server = Server::new(publisher, std::sync::Arc::new(source), ordering, Limits::default());
-        Ok(Self { settings, xds, http, server, control })
+        let secure = match &settings.ca_dir {
+            Some(folder) => {
+                let listener = bind("secured", settings.secure_address)?;
+                Some((listener, Secure::open(&settings, folder, control.clone())?))
+            }
+            None => None,
+        };
+        Ok(Self { settings, xds, http, secure, server, control })
     }
 
     /// The address of xDS.
@@ -61,6 +70,14 @@ impl App {
     /// When the system does not tell it.
     pub fn xds_address(&self) -> std::io::Result<SocketAddr> {
         self.xds.local_addr()
+    }
+
+    /// The address of the secured port, if there is one.
+    ///
+    /// # Errors
+    /// When the system does not tell it.
+    pub fn secure_address(&self) -> std::io::Result<Option<SocketAddr>> {
+        self.secure.as_ref().map(|(listener, _)| listener.local_addr()).transpose()
     }
 
     /// The address of the pages.
@@ -80,7 +97,16 @@ impl App {
             let sink = move |changes| control.send(Command::Files(changes));
             files::watch(paths, sink, watched).await.context("watching the configuration")
         });
-        let pages = Pages { control: self.control, server: self.server.clone() };
+        let counts = self.secure.as_ref().map(|(_, secure)| secure.clone());
+        if let Some((listener, secure)) = self.secure {
+            tasks.spawn("authority", OnExit::LogOnly, secure.keeper.clone().follow(stop.clone()));
+            let (server, stop, grace) = (self.server.clone(), stop.clone(), self.settings.grace());
+            tasks.spawn("secured", OnExit::StopProcess, async move {
+                server.serve_at(secure, listener, stop, grace).await;
+                Ok(())
+            });
+        }
+        let pages = Pages { secure: counts, control: self.control, server: self.server.clone() };
         let (http, pages_stop) = (self.http, stop.clone());
         tasks.spawn("pages", OnExit::LogOnly, async move {
             let serving = axum::serve(http, debug::router(pages));

@@ -24,6 +24,8 @@ pub struct Pages {
     pub control: Control,
     /// The streams.
     pub server: Server,
+    /// The secured port, if there is one.
+    pub(crate) secure: Option<crate::secure::Secure>,
 }
 
 type Args = Query<BTreeMap<String, String>>;
@@ -49,7 +51,7 @@ async fn ready(State(pages): State<Pages>) -> Response {
 }
 
 async fn prometheus(State(pages): State<Pages>) -> Response {
-    match metrics::text(&pages.control, &pages.server) {
+    match metrics::text(&pages.control, &pages.server, pages.secure.as_ref()) {
         Ok(text) => text.into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
     }

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::endpoints::Locality;
-use model::proxies::{NodeFacts, SecretAccess};
-use names::Name;
-use xds::{ConnectionId, Nack, Node, Refusal, Source, Variant};
+use model::proxies::{NodeFacts, Proxy, SecretAccess};
+use names::{Name, SpiffeId};
+use xds::{Caller, ConnectionId, Nack, Node, Refusal, Source, Variant};
 
 use crate::control::{Command, Control};
 
@@ -25,8 +25,13 @@ impl Discovery {
 }
 
 impl Source for Discovery {
-    fn connect(&self, node: Node, variant: Variant) -> Result<ConnectionId, Refusal> {
-        let proxy = facts(&node, variant == Variant::Delta && !self.whole_tables).proxy().map_err(Refusal::Invalid)?;
+    fn connect(&self, node: Node, variant: Variant, caller: &Caller) -> Result<ConnectionId, Refusal> {
+        let facts = facts(&node, variant == Variant::Delta && !self.whole_tables);
+        let account = facts.texts.get("SERVICE_ACCOUNT").cloned().unwrap_or_default();
+        let mut proxy = facts.proxy().map_err(Refusal::Invalid)?;
+        if let Caller::Known(identities) = caller {
+            proxy.secrets = access(&proxy, &account, identities)?;
+        }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         tracing::info!(node = node.id, client = node.user_agent, "proxy connected");
         self.control.send(Command::Connect(id, Box::new(proxy)));
@@ -43,6 +48,20 @@ impl Source for Discovery {
     }
 }
 
+/// What an identity gives a proxy. Its namespace and service account must be those that the proxy says it has; trust domains are not
+/// compared (`istio: pilot/pkg/xds/auth.go`).
+fn access(proxy: &Proxy, account: &str, identities: &[SpiffeId]) -> Result<SecretAccess, Refusal> {
+    let own = |id: &&SpiffeId| id.namespace == proxy.namespace && (account.is_empty() || *id.account == *account);
+    match identities.iter().find(own) {
+        Some(_) => Ok(SecretAccess::All),
+        None => {
+            let all: Vec<String> = identities.iter().map(ToString::to_string).collect();
+            let text = format!("a proxy of {}/{account} cannot have the identity {}", proxy.namespace, all.join(", "));
+            Err(Refusal::Denied(text))
+        }
+    }
+}
+
 /// What the mesh wants to know of a node message.
 fn facts(node: &Node, vhds: bool) -> NodeFacts {
     let (region, zone, subzone) = &node.locality;
@@ -53,7 +72,7 @@ fn facts(node: &Node, vhds: bool) -> NodeFacts {
         locality: Locality { region: Name::from(region), zone: Name::from(zone), subzone: Name::from(subzone) },
         istio_filters: node.lists_extensions.then_some(node.istio_filters),
         vhds,
-        // Streams are anonymous.
+        // What a proxy says of itself gives it nothing.
         secrets: SecretAccess::Denied,
     }
 }

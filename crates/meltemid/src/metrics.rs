@@ -1,12 +1,15 @@
 //! Metrics under istiod's names where one exists.
 
-use prometheus::{Encoder, IntGaugeVec, Opts, Registry, TextEncoder};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus::{Encoder, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use xds::Server;
 
 use crate::control::Control;
+use crate::secure::Secure;
 
 /// All metrics as Prometheus reads them. Values are read when asked for; nothing is counted twice.
-pub(crate) fn text(control: &Control, server: &Server) -> anyhow::Result<String> {
+pub(crate) fn text(control: &Control, server: &Server, secure: Option<&Secure>) -> anyhow::Result<String> {
     let registry = Registry::new();
     let by_type = |name: &str, help: &str, of: fn(&xds::Counted) -> u64| -> anyhow::Result<()> {
         let gauge = IntGaugeVec::new(Opts::new(name, help), &["type"])?;
@@ -30,7 +33,29 @@ pub(crate) fn text(control: &Control, server: &Server) -> anyhow::Result<String>
         }
         registry.register(Box::new(rows))?;
     }
+    if let Some(secure) = secure {
+        certificates(&registry, secure)?;
+    }
     let mut out = Vec::new();
     TextEncoder::new().encode(&registry.gather(), &mut out)?;
     Ok(String::from_utf8(out)?)
+}
+
+/// What the certificate authority did and when it ends.
+fn certificates(registry: &Registry, secure: &Secure) -> anyhow::Result<()> {
+    let counts = &secure.counts;
+    let read = |counter: &AtomicU64| i64::try_from(counter.load(Ordering::Relaxed));
+    let ends = secure.keeper.current().authority.not_after();
+    for (name, help, value) in [
+        ("citadel_server_csr_count", "Certificate requests.", read(&counts.requests)?),
+        ("citadel_server_success_cert_issuance_count", "Certificates issued.", read(&counts.issued)?),
+        ("citadel_server_authentication_failure_count", "Calls without an identity.", read(&counts.unauthenticated)?),
+        ("citadel_server_csr_parsing_err_count", "Certificate requests that are none.", read(&counts.unreadable)?),
+        ("citadel_server_cert_chain_expiry_timestamp", "When the CA's chain ends, in Unix time.", ends),
+    ] {
+        let gauge = IntGauge::new(name, help)?;
+        gauge.set(value);
+        registry.register(Box::new(gauge))?;
+    }
+    Ok(())
 }

@@ -4,9 +4,23 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ca::Lifetimes;
 use clap::Parser;
 use model::settings::Base;
 use names::Name;
+
+use crate::callers::JwtRule;
+
+/// A duration as Istio's variables have it, in seconds.
+fn seconds(text: &str) -> Result<i64, String> {
+    let duration = api::scalars::Duration::parse(text)?;
+    i64::try_from(duration.std().as_secs()).map_err(|error| error.to_string())
+}
+
+/// An issuer of JWTs, as JSON.
+fn jwt_rule(text: &str) -> Result<JwtRule, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
 
 /// Meltemi's control plane: tells the proxies of a mesh what its configuration means.
 #[derive(Parser, Clone, Debug)]
@@ -18,6 +32,28 @@ pub struct Settings {
     /// Address of plaintext xDS.
     #[arg(long, default_value = "127.0.0.1:15010", value_name = "ADDRESS", env = "MELTEMI_XDS_ADDRESS")]
     pub xds_address: SocketAddr,
+    /// Folder of the certificate authority: ca-cert.pem, ca-key.pem, root-cert.pem and cert-chain.pem, or tls.crt, tls.key and ca.crt.
+    /// When it is empty, a self-signed authority is made there. Without it there is no secured port.
+    #[arg(long, value_name = "FOLDER", env = "ROOT_CA_DIR")]
+    pub ca_dir: Option<PathBuf>,
+    /// Address of the secured port: discovery and certificates over TLS. Needs --ca-dir.
+    #[arg(long, default_value = "127.0.0.1:15012", value_name = "ADDRESS", env = "MELTEMI_SECURE_ADDRESS")]
+    pub secure_address: SocketAddr,
+    /// File of tokens that callers may show instead of a certificate: `TOKEN NAMESPACE/ACCOUNT` a line.
+    #[arg(long, value_name = "FILE", requires = "ca_dir")]
+    pub token_file: Option<PathBuf>,
+    /// Issuer whose JWTs callers may show, as JSON: issuer, audiences, and jwks or jwksUri (file:// only).
+    #[arg(long, value_name = "JSON", env = "JWT_RULE", value_parser = jwt_rule)]
+    pub jwt_rule: Option<JwtRule>,
+    /// Further DNS names of this control plane, for its certificate.
+    #[arg(long, value_name = "NAMES", env = "ISTIOD_CUSTOM_HOST", value_delimiter = ',')]
+    pub custom_host: Vec<String>,
+    /// How long a workload's certificate lasts when it asks for no time.
+    #[arg(long, default_value = "24h", value_name = "DURATION", env = "DEFAULT_WORKLOAD_CERT_TTL", value_parser = seconds)]
+    pub workload_cert_ttl: i64,
+    /// How long a workload's certificate may last; who asks for longer is refused.
+    #[arg(long, default_value = "2160h", value_name = "DURATION", env = "MAX_WORKLOAD_CERT_TTL", value_parser = seconds)]
+    pub max_workload_cert_ttl: i64,
     /// Address of readiness, metrics and debug pages. They are not authenticated: keep it on loopback.
     #[arg(long, default_value = "127.0.0.1:15014", value_name = "ADDRESS", env = "MELTEMI_HTTP_ADDRESS")]
     pub http_address: SocketAddr,
@@ -62,6 +98,23 @@ impl Settings {
             },
             revision: Name::from(&self.revision),
         }
+    }
+
+    /// The DNS names that this control plane answers to (`istio: pilot/pkg/bootstrap/server.go`).
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut services: Vec<String> = ["istiod", "istiod-remote", "istio-pilot"].map(str::to_owned).into();
+        if self.revision != "default" {
+            services.push(format!("istiod-{}", self.revision));
+        }
+        let own = services.iter().map(|service| format!("{service}.{}.svc", self.root_namespace));
+        own.chain(self.custom_host.iter().filter(|name| !name.is_empty()).cloned()).collect()
+    }
+
+    /// How long workloads' certificates last.
+    #[must_use]
+    pub fn lifetimes(&self) -> Lifetimes {
+        Lifetimes { usual: self.workload_cert_ttl, most: self.max_workload_cert_ttl }
     }
 
     /// How long streams may take to end at shutdown.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use api::mesh::MeshConfig;
 use api::{AnyObject, ApiKind, Checked, ObjectId, Origin};
 use graph::{Changes, Db, Executor, Schema, Txn};
 use names::{Name, Namespace};
 
 use crate::door::{Change, Door, Incoming};
 use crate::proxies::{Proxies, Proxy, ProxyId};
-use crate::settings::{Base, Bases};
+use crate::settings::{Base, Bases, Settings};
 use crate::{Id, Objects, Row, endpoints, gateways, peers, policy, proxies, rules, scopes, services, settings};
 
 /// The model's tables; `translate` adds its own on top.
@@ -87,6 +88,13 @@ impl Mesh {
     #[must_use]
     pub fn base(&self) -> &Base {
         &self.base
+    }
+
+    /// The mesh's trust domain.
+    #[must_use]
+    pub fn trust_domain(&self) -> Name {
+        let settings = self.db.row::<Settings>(&());
+        settings.map_or_else(|| MeshConfig::default().trust_domain, |settings| settings.mesh.trust_domain.clone())
     }
 
     /// Where an object came from, as of its last edit.

@@ -6,7 +6,9 @@
 
 mod chunks;
 mod decode;
+mod door;
 mod frame;
+pub mod grpc;
 mod node;
 mod refusals;
 mod runs;
@@ -18,11 +20,12 @@ mod types;
 mod views;
 
 pub use decode::{Request, Variant, delta as decode_delta, sotw as decode_sotw};
+pub use door::Door;
 pub use frame::Response;
 pub use node::Node;
 pub use runs::Run;
 pub use server::Server;
 pub use session::{Nack, Ordering, Session, TypeStatus};
-pub use shared::{ConnectionStatus, Counted, Limits, Refusal, Source};
+pub use shared::{Caller, ConnectionStatus, Counted, Limits, Refusal, Source};
 pub use types::ResourceType;
 pub use views::{Assignment, Commit, ConnectionId, Publisher, Revision, Snapshot, ViewId};

@@ -2,17 +2,11 @@
 //! side takes them. Stock gRPC servers keep one copy of the answer for each stream for ever.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering as Atomic};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body::{Body, Frame};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Empty};
+use http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpListener;
@@ -23,6 +17,8 @@ use tonic::Status;
 
 use crate::chunks::Chunks;
 use crate::decode::Variant;
+use crate::door::{Door, Open};
+use crate::grpc::{self, Answer};
 use crate::session::{Ordering, TypeStatus};
 use crate::shared::{ConnectionStatus, Counted, Counters, Limits, Shared, Source};
 use crate::stream;
@@ -36,8 +32,6 @@ pub struct Server {
     tasks: TaskTracker,
     stop: CancellationToken,
 }
-
-type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 impl Server {
     /// A server for what `publisher` publishes.
@@ -90,8 +84,14 @@ impl Server {
         all.collect()
     }
 
-    /// Accepts connections until `stop`; then no more are accepted, streams are told, and those that do not end within `grace` are cut.
+    /// Serves anonymous callers in plain text until `stop`; see [`Self::serve_at`].
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken, grace: Duration) {
+        self.serve_at(Open, listener, stop, grace).await;
+    }
+
+    /// Accepts connections by this door until `stop`; then no more are accepted, streams are told, and those that do not end within
+    /// `grace` are cut.
+    pub async fn serve_at(self, door: impl Door, listener: TcpListener, stop: CancellationToken, grace: Duration) {
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
@@ -101,8 +101,12 @@ impl Server {
                 Ok((socket, _)) => {
                     // Without it, small frames wait 40 ms for an acknowledgement.
                     let _ = socket.set_nodelay(true);
-                    let server = self.clone();
-                    self.tasks.spawn(async move { server.connection(socket).await });
+                    let (server, door) = (self.clone(), door.clone());
+                    self.tasks.spawn(async move {
+                        if let Some((io, peer)) = door.admit(socket).await {
+                            server.connection(&door, io, peer).await;
+                        }
+                    });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "accepting an xDS connection; is the limit of open files reached?");
@@ -118,10 +122,11 @@ impl Server {
         }
     }
 
-    async fn connection(&self, socket: tokio::net::TcpStream) {
+    async fn connection<D: Door>(&self, door: &D, io: D::Io, peer: D::Peer) {
+        let peer = Arc::new(peer);
         let service = hyper::service::service_fn(|request| {
-            let answer = self.answer(request);
-            async move { Ok::<_, Infallible>(answer) }
+            let (server, door, peer) = (self.clone(), door.clone(), peer.clone());
+            async move { Ok::<_, Infallible>(server.answer(&door, &peer, request).await) }
         });
         let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
         builder
@@ -131,7 +136,7 @@ impl Server {
             .keep_alive_timeout(Duration::from_secs(20))
             .initial_stream_window_size(64 * 1024)
             .initial_connection_window_size(256 * 1024);
-        let connection = builder.serve_connection(TokioIo::new(socket), service);
+        let connection = builder.serve_connection(TokioIo::new(io), service);
         tokio::pin!(connection);
         tokio::select! {
             ended = connection.as_mut() => {
@@ -145,54 +150,21 @@ impl Server {
         let _ = connection.await;
     }
 
-    fn answer(&self, request: Request<Incoming>) -> Answer {
+    async fn answer<D: Door>(&self, door: &D, peer: &D::Peer, request: Request<Incoming>) -> Answer {
         const SERVICE: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
         let variant = match request.uri().path().strip_prefix(SERVICE) {
             Some("DeltaAggregatedResources") => Variant::Delta,
             Some("StreamAggregatedResources") => Variant::Sotw,
-            _ => {
-                return Status::unimplemented("no such method")
-                    .into_http::<Empty<Bytes>>()
-                    .map(|body| body.boxed_unsync());
-            }
+            Some(_) => return grpc::refuse(Status::unimplemented("no such method")),
+            None => return door.other(peer, request).await,
+        };
+        let caller = match door.caller(peer, request.headers()).await {
+            Ok(caller) => caller,
+            Err(status) => return grpc::refuse(status),
         };
         let (out, frames) = mpsc::channel(1);
-        let stream = stream::serve(self.shared.clone(), variant, request.into_body(), out, self.stop.clone());
-        self.tasks.spawn(stream);
-        let mut response = Response::new(AnswerBody { frames, ended: false }.boxed_unsync());
-        response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        response
-    }
-}
-
-/// Hands out frames as they are asked for; backpressure is the channel's.
-struct AnswerBody {
-    frames: mpsc::Receiver<Result<Bytes, Status>>,
-    ended: bool,
-}
-
-impl Body for AnswerBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        let status = match self.frames.poll_recv(context) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Some(Ok(bytes))) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            Poll::Ready(Some(Err(status))) => status,
-            Poll::Ready(None) => Status::ok(""),
-        };
-        self.ended = true;
-        let mut trailers = HeaderMap::new();
-        if status.add_header(&mut trailers).is_err() {
-            trailers.insert("grpc-status", HeaderValue::from_static("13"));
-        }
-        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+        let who = (variant, caller);
+        self.tasks.spawn(stream::serve(self.shared.clone(), who, request.into_body(), out, self.stop.clone()));
+        grpc::stream(frames)
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering as Atomic};
 use std::sync::{Arc, Mutex};
 
+use names::SpiffeId;
+
 use crate::chunks::Chunks;
 use crate::decode::Variant;
 use crate::node::Node;
@@ -101,13 +103,22 @@ pub enum Refusal {
     Unavailable(String),
 }
 
+/// Who calls, by credentials and never by what is said in a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// Nobody asked for credentials.
+    Anonymous,
+    /// One of these identities, or all of them.
+    Known(Vec<SpiffeId>),
+}
+
 /// Who knows what a proxy may see: adds it to the mesh, and publishes its assignment.
 pub trait Source: Send + Sync + 'static {
     /// A proxy said who it is.
     ///
     /// # Errors
     /// When it is not to be served.
-    fn connect(&self, node: Node, variant: Variant) -> Result<ConnectionId, Refusal>;
+    fn connect(&self, node: Node, variant: Variant, caller: &Caller) -> Result<ConnectionId, Refusal>;
     /// It is gone.
     fn disconnect(&self, connection: ConnectionId);
     /// It refused a response.

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering as Atomic};
 use std::time::Instant;
 
-use bytes::{Buf, Bytes, BytesMut};
-use http_body_util::BodyExt;
+use bytes::Bytes;
 use hyper::body::Incoming;
 use names::Name;
 use tokio::sync::mpsc;
@@ -13,58 +12,27 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::decode::{self, Variant};
+use crate::grpc::Messages;
 use crate::node::Node;
 use crate::refusals::Peer;
 use crate::session::Session;
-use crate::shared::{Refusal, Shared};
+use crate::shared::{Caller, Refusal, Shared};
 use crate::types::ResourceType;
 use crate::views::ConnectionId;
-
-/// Cuts gRPC messages out of a body.
-struct Messages {
-    body: Incoming,
-    buffer: BytesMut,
-    limit: usize,
-}
-
-impl Messages {
-    /// The next message; `None` at the end.
-    async fn next(&mut self) -> Result<Option<Bytes>, Status> {
-        loop {
-            if self.buffer.len() >= 5 {
-                let length =
-                    u32::from_be_bytes([self.buffer[1], self.buffer[2], self.buffer[3], self.buffer[4]]) as usize;
-                if self.buffer[0] != 0 {
-                    return Err(Status::unimplemented("compressed requests are not supported"));
-                }
-                if length > self.limit {
-                    return Err(Status::resource_exhausted(format!("a request of {length} bytes is too large")));
-                }
-                if self.buffer.len() >= 5 + length {
-                    self.buffer.advance(5);
-                    return Ok(Some(self.buffer.split_to(length).freeze()));
-                }
-            }
-            match self.body.frame().await {
-                None => return Ok(None),
-                Some(Err(error)) => return Err(Status::cancelled(format!("the connection broke: {error}"))),
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        self.buffer.extend_from_slice(&data);
-                    }
-                }
-            }
-        }
-    }
-}
 
 /// What goes to the body of the answer.
 pub(crate) type Out = mpsc::Sender<Result<Bytes, Status>>;
 
 /// Serves one stream until either side ends it.
-pub(crate) async fn serve(shared: Arc<Shared>, variant: Variant, body: Incoming, out: Out, stop: CancellationToken) {
-    let messages = Messages { body, buffer: BytesMut::new(), limit: shared.limits.request_bytes };
-    if let Err(status) = run(&shared, variant, messages, &out, &stop).await {
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    who: (Variant, Caller),
+    body: Incoming,
+    out: Out,
+    stop: CancellationToken,
+) {
+    let messages = Messages::new(body, shared.limits.request_bytes);
+    if let Err(status) = run(&shared, who, messages, &out, &stop).await {
         // The other side may be gone; then nobody needs the status.
         let _ = out.send(Err(status)).await;
     }
@@ -88,13 +56,13 @@ impl Drop for Registered<'_> {
 
 async fn run(
     shared: &Arc<Shared>,
-    variant: Variant,
+    (variant, caller): (Variant, Caller),
     mut messages: Messages,
     out: &Out,
     stop: &CancellationToken,
 ) -> Result<(), Status> {
     let Some(first) = messages.next().await? else { return Ok(()) };
-    let (registered, peer) = register(shared, variant, &first)?;
+    let (registered, peer) = register(shared, variant, &caller, &first)?;
     let mut session = Session::with(variant, shared.ordering, Instant::now(), peer);
     take(shared, &registered, &mut session, variant, &first)?;
     let mut queue: std::collections::VecDeque<(Bytes, Option<ResourceType>)> = std::collections::VecDeque::new();
@@ -128,7 +96,12 @@ async fn until(deadline: Option<tokio::time::Instant>) {
     }
 }
 
-fn register<'a>(shared: &'a Arc<Shared>, variant: Variant, first: &Bytes) -> Result<(Registered<'a>, Peer), Status> {
+fn register<'a>(
+    shared: &'a Arc<Shared>,
+    variant: Variant,
+    caller: &Caller,
+    first: &Bytes,
+) -> Result<(Registered<'a>, Peer), Status> {
     let request = read(variant, first)?;
     let missing = || Status::invalid_argument("missing node information");
     let node = Node::decode(request.node.ok_or_else(missing)?).map_err(|_| missing())?;
@@ -142,7 +115,7 @@ fn register<'a>(shared: &'a Arc<Shared>, variant: Variant, first: &Bytes) -> Res
         program: Name::from(&*node.user_agent),
         proxy: Name::from(&*id),
     };
-    let connection = shared.source.connect(node, variant).map_err(|refusal| match refusal {
+    let connection = shared.source.connect(node, variant, caller).map_err(|refusal| match refusal {
         Refusal::Invalid(why) => Status::invalid_argument(why),
         Refusal::Denied(why) => Status::permission_denied(why),
         Refusal::Unavailable(why) => Status::unavailable(why),

@@ -19,9 +19,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("ca", &[]),
     ("agent", &["api"]),
     ("bed", &[]),
-    ("meltemid", &["names", "api", "graph", "model", "translate", "xds", "files", "proto"]),
+    ("meltemid", &["names", "api", "graph", "model", "translate", "xds", "files", "ca", "proto"]),
     ("cli", &["names", "api", "graph", "model", "translate", "files", "ca", "proto", "bed"]),
-    ("tests", &["names", "api", "graph", "model", "translate", "xds", "files", "proto", "bed", "meltemid"]),
+    ("tests", &["names", "api", "graph", "model", "translate", "xds", "files", "ca", "proto", "bed", "meltemid"]),
     ("xtask", &[]),
 ];
 const THIS_FILE: &str = "hack/xtask/src/tidy/imports.rs";

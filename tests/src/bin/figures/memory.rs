@@ -21,7 +21,7 @@ struct Everybody {
 }
 
 impl Source for Everybody {
-    fn connect(&self, _: Node, _: Variant) -> Result<ConnectionId, Refusal> {
+    fn connect(&self, _: Node, _: Variant, _: &xds::Caller) -> Result<ConnectionId, Refusal> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let _one_writer = self.lock.lock().expect("no holder of this lock panics");
         let mut commit = self.publisher.commit();

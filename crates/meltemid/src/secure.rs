@@ -1,0 +1,152 @@
+//! The secured port: TLS before discovery, and the service that signs certificates beside it.
+//! Source: istio: security/pkg/server/ca/server.go.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use ca::Lifetimes;
+use http::{HeaderMap, Request};
+use hyper::body::Incoming;
+use names::{Name, SpiffeId};
+use proto::istio::v1::auth::{IstioCertificateRequest, IstioCertificateResponse};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tonic::Status;
+use xds::grpc::{self, Answer};
+use xds::{Caller, Door};
+
+use crate::authority::{Keeper, now};
+use crate::callers::Callers;
+use crate::control::Control;
+use crate::settings::Settings;
+
+/// A client that does not finish its handshake by then is gone.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A request for a certificate is not longer than this, in bytes.
+const LONGEST: usize = 64 * 1024;
+
+/// Counts since the start, under Citadel's names.
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) requests: AtomicU64,
+    pub(crate) issued: AtomicU64,
+    pub(crate) unauthenticated: AtomicU64,
+    pub(crate) unreadable: AtomicU64,
+}
+
+/// The secured port.
+#[derive(Clone)]
+pub(crate) struct Secure {
+    pub(crate) keeper: Keeper,
+    pub(crate) callers: Callers,
+    pub(crate) control: Control,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) counts: Arc<Counts>,
+    /// Signing is work: no more at a time than there are processors.
+    pub(crate) signers: Arc<Semaphore>,
+}
+
+impl Secure {
+    /// With the authority in `folder`, made there if need be.
+    ///
+    /// # Errors
+    /// When the authority or the settings of callers would not do.
+    pub(crate) fn open(settings: &Settings, folder: &Path, control: Control) -> anyhow::Result<Self> {
+        // Before the configuration is read only this much is known; the organization of a root is but a label.
+        let domain = &settings.domain;
+        let keeper = Keeper::open(folder, domain, settings.names())
+            .with_context(|| format!("the certificate authority in {}", folder.display()))?;
+        let callers = Callers::new(settings.token_file.as_deref(), settings.jwt_rule.as_ref())?;
+        let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let signers = Arc::new(Semaphore::new(processors));
+        Ok(Self { keeper, callers, control, lifetimes: settings.lifetimes(), counts: Arc::default(), signers })
+    }
+
+    /// The trust domain of the mesh.
+    fn domain(&self) -> Name {
+        let view = self.control.view();
+        view.map_or_else(|| Name::from("cluster.local"), |view| view.mesh.trust_domain())
+    }
+
+    async fn certificate(
+        &self,
+        caller: Caller,
+        asked: IstioCertificateRequest,
+    ) -> Result<IstioCertificateResponse, Status> {
+        let Caller::Known(identities) = caller else { return Err(Status::unauthenticated("authentication failure")) };
+        let identity =
+            identities.into_iter().next().ok_or_else(|| Status::unauthenticated("authentication failure"))?;
+        let fields = asked.metadata.map(|metadata| metadata.fields).unwrap_or_default();
+        if fields.contains_key("ImpersonatedIdentity") {
+            let text = format!("{identity} may not ask for the certificates of others");
+            return Err(Status::permission_denied(text));
+        }
+        if fields.contains_key("CertSigner") {
+            return Err(Status::unimplemented("there are no signers but the mesh's own"));
+        }
+        let _permit = self.signers.acquire().await.map_err(|_| Status::unavailable("shutting down"))?;
+        let (used, lifetimes, name) = (self.keeper.current(), self.lifetimes, identity.to_string());
+        let sign = move || used.authority.issue(&asked.csr, &name, asked.validity_duration, lifetimes, now());
+        let signed = tokio::task::spawn_blocking(sign).await.map_err(|_| Status::internal("signing ended early"))?;
+        match signed {
+            Ok(issued) => {
+                self.counts.issued.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(%identity, ends = issued.not_after, "certificate issued");
+                Ok(IstioCertificateResponse { cert_chain: issued.chain })
+            }
+            Err(error @ (ca::Error::Request(_) | ca::Error::Lifetime { .. })) => {
+                self.counts.unreadable.fetch_add(1, Ordering::Relaxed);
+                Err(Status::invalid_argument(error.to_string()))
+            }
+            Err(error) => {
+                tracing::error!(%identity, "a certificate could not be issued: {error}");
+                Err(Status::internal(error.to_string()))
+            }
+        }
+    }
+}
+
+impl Door for Secure {
+    type Io = TlsStream<TcpStream>;
+    type Peer = Vec<SpiffeId>;
+
+    async fn admit(&self, socket: TcpStream) -> Option<(Self::Io, Vec<SpiffeId>)> {
+        let acceptor = TlsAcceptor::from(self.keeper.current().tls.clone());
+        match tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await {
+            Ok(Ok(stream)) => {
+                let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                let uris = leaf.map(|leaf| ca::uris_of(leaf)).unwrap_or_default();
+                Some((stream, uris.iter().filter_map(|uri| uri.parse().ok()).collect()))
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a TLS handshake failed");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn caller(&self, peer: &Vec<SpiffeId>, headers: &HeaderMap) -> Result<Caller, Status> {
+        let known = self.callers.authenticate(peer, headers, &self.domain());
+        if known.is_err() {
+            self.counts.unauthenticated.fetch_add(1, Ordering::Relaxed);
+        }
+        known
+    }
+
+    async fn other(&self, peer: &Vec<SpiffeId>, request: Request<Incoming>) -> Answer {
+        if request.uri().path() != "/istio.v1.auth.IstioCertificateService/CreateCertificate" {
+            return grpc::refuse(Status::unimplemented("no such method"));
+        }
+        self.counts.requests.fetch_add(1, Ordering::Relaxed);
+        match self.caller(peer, request.headers()).await {
+            Ok(caller) => grpc::unary(request, LONGEST, |asked| self.certificate(caller, asked)).await,
+            Err(status) => grpc::refuse(status),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! A client of the secured port: TLS, with a certificate, a token or nothing.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderMap, Request};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use prost::Message;
+use proto::istio::v1::auth::{IstioCertificateRequest, IstioCertificateResponse};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::sync::mpsc;
+
+use crate::client::Queue;
+
+/// A connection.
+pub struct Secured {
+    sender: SendRequest<BoxBody<Bytes, std::convert::Infallible>>,
+    address: SocketAddr,
+    token: Option<String>,
+}
+
+/// A status other than OK: code and message.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused(pub i32, pub String);
+
+/// A certificate and its key, as PEM.
+pub type Identity = (String, String);
+
+impl Secured {
+    /// Connects, trusting `roots` to name the control plane.
+    ///
+    /// # Errors
+    /// When there is nobody, or somebody else.
+    pub async fn connect(address: SocketAddr, roots: &str, identity: Option<&Identity>) -> anyhow::Result<Self> {
+        let mut store = rustls::RootCertStore::empty();
+        for root in CertificateDer::pem_slice_iter(roots.as_bytes()) {
+            store.add(root?)?;
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        let config = config.with_root_certificates(store);
+        let mut config = match identity {
+            None => config.with_no_client_auth(),
+            Some((chain, key)) => {
+                let chain = CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+                config.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes())?)?
+            }
+        };
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let socket = tokio::net::TcpStream::connect(address).await?;
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let name = ServerName::try_from("istiod.istio-system.svc")?;
+        let stream = connector.connect(name, socket).await.context("the TLS handshake")?;
+        let (sender, connection) =
+            hyper::client::conn::http2::Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream)).await?;
+        #[expect(clippy::disallowed_methods, reason = "a test client's connection ends with it")]
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(Self { sender, address, token: None })
+    }
+
+    /// Shows a token with each call.
+    #[must_use]
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
+    /// Asks for a certificate.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn certificate(
+        &mut self,
+        request: &IstioCertificateRequest,
+    ) -> anyhow::Result<Result<Vec<String>, Refused>> {
+        let path = "istio.v1.auth.IstioCertificateService/CreateCertificate";
+        let answer = self.first::<_, IstioCertificateResponse>(path, request).await?;
+        Ok(answer.map(|answer| answer.cert_chain))
+    }
+
+    /// Sends one message and waits for the first answer, or for the status in its place. The stream stays open until then.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn first<Q: Message, A: Message + Default>(
+        &mut self,
+        path: &str,
+        message: &Q,
+    ) -> anyhow::Result<Result<A, Refused>> {
+        let mut framed = vec![0];
+        framed.extend_from_slice(&u32::try_from(message.encoded_len())?.to_be_bytes());
+        message.encode(&mut framed)?;
+        let (open, queue) = mpsc::channel::<Bytes>(1);
+        open.send(Bytes::from(framed)).await?;
+        let request =
+            Request::post(format!("https://{}/{path}", self.address)).header("content-type", "application/grpc");
+        let request = self
+            .token
+            .iter()
+            .fold(request, |request, token| request.header("authorization", format!("Bearer {token}")));
+        let response = self.sender.send_request(request.body(StreamBody::new(Queue(queue)).boxed())?).await?;
+        if let Some(refused) = status(response.headers())? {
+            return Ok(Err(refused));
+        }
+        let (mut body, mut buffer) = (response.into_body(), BytesMut::new());
+        while let Some(frame) = body.frame().await {
+            match frame?.into_data() {
+                Ok(data) => buffer.extend_from_slice(&data),
+                Err(frame) => {
+                    let trailers = frame.into_trailers().map_err(|_| anyhow::anyhow!("a frame of no kind"))?;
+                    let refused = status(&trailers)?.context("the stream ended well, without an answer")?;
+                    return Ok(Err(refused));
+                }
+            }
+            if buffer.len() >= 5 {
+                let length = u32::from_be_bytes([buffer[1], buffer[2], buffer[3], buffer[4]]) as usize;
+                if buffer.len() >= 5 + length {
+                    buffer.advance(5);
+                    return Ok(Ok(A::decode(buffer.split_to(length))?));
+                }
+            }
+        }
+        bail!("the stream ended")
+    }
+}
+
+/// A status that is not OK, if the headers have one.
+fn status(headers: &HeaderMap) -> anyhow::Result<Option<Refused>> {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str()).transpose();
+    match text("grpc-status")?.map(str::parse).transpose()? {
+        None | Some(0) => Ok(None),
+        Some(code) => Ok(Some(Refused(code, text("grpc-message")?.unwrap_or_default().replace("%20", " ")))),
+    }
+}
