@@ -17,6 +17,7 @@ mod bootstrap;
 mod golden;
 mod grpc;
 mod latency;
+mod mutual;
 mod redirect;
 mod routing;
 mod zero_failed;

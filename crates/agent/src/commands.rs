@@ -2,6 +2,7 @@
 
 pub(crate) mod bootstrap;
 mod host;
+pub(crate) mod proxy;
 pub(crate) mod redirect;
 
 #[expect(clippy::print_stdout, reason = "results go to standard output")]

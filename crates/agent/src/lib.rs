@@ -1,4 +1,9 @@
-//! What stands beside each proxy: its bootstrap, and the rules that lead a workload's traffic through it.
+//! What stands beside each proxy: its bootstrap, and the rules that lead a workload's traffic through it,
+//! its certificate, and the sockets by which it gets that and reaches the control plane.
 
 pub mod bootstrap;
+pub mod identity;
+pub mod local;
 pub mod redirect;
+mod sds;
+pub mod upstream;

@@ -17,6 +17,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Bootstrap(commands::bootstrap::Bootstrap),
+    Proxy(Box<commands::proxy::Proxy>),
     Redirect(Box<commands::redirect::Redirect>),
 }
 
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let ended = match arguments.command {
         Command::Bootstrap(command) => command.run(),
+        Command::Proxy(command) => return command.run(),
         Command::Redirect(command) => command.run(),
     };
     ended.map_or_else(

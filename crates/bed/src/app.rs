@@ -36,6 +36,9 @@ pub struct Answer {
     pub path: String,
     /// The Host it was asked for.
     pub host: String,
+    /// Who called, as its proxy says (`x-forwarded-client-cert`).
+    #[serde(default)]
+    pub client: String,
     /// What its upstreams answered.
     pub calls: Vec<Called>,
 }
@@ -92,8 +95,10 @@ impl App {
         for (upstream, address) in &self.calls {
             calls.push(call(upstream.clone(), *address).await);
         }
+        let client = request.headers().get("x-forwarded-client-cert").and_then(|client| client.to_str().ok());
+        let client = client.unwrap_or_default().to_owned();
         let path = request.uri().path().to_owned();
-        let answer = Answer { name: self.name.clone(), version: self.version.clone(), path, host, calls };
+        let answer = Answer { name: self.name.clone(), version: self.version.clone(), path, host, client, calls };
         let body = serde_json::to_vec(&answer).unwrap_or_default();
         let mut reply = Response::new(Full::new(Bytes::from(body)).boxed_unsync());
         reply.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

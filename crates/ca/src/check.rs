@@ -284,6 +284,12 @@ pub fn uris_of(der: &[u8]) -> Vec<String> {
     uris.map(str::to_owned).collect()
 }
 
+/// When a certificate, as DER, ends, in Unix time.
+#[must_use]
+pub fn ends(der: &[u8]) -> Option<i64> {
+    Some(read::parse(der).ok()?.validity().not_after.timestamp())
+}
+
 /// The URIs that a certificate stands for.
 pub(crate) fn uris<'a>(certificate: &'a X509Certificate<'_>) -> Vec<&'a str> {
     let names = certificate.subject_alternative_name().ok().flatten();

@@ -8,8 +8,8 @@ mod read;
 mod request;
 
 pub use authority::{Authority, Issued, Lifetimes, self_signed};
-pub use check::uris_of;
 pub use check::{Fine, Plugged, Reason, Refusal, Workload, plugged, roots, workload};
+pub use check::{ends, uris_of};
 pub use request::Error;
 
 #[cfg(test)]

@@ -30,6 +30,42 @@ pub(crate) fn stream(frames: mpsc::Receiver<Result<Bytes, Status>>) -> Answer {
     response
 }
 
+/// The way into an answer of many messages.
+pub struct Out(mpsc::Sender<Result<Bytes, Status>>);
+
+impl Out {
+    /// Sends a message when the other side takes it.
+    ///
+    /// # Errors
+    /// When the other side is gone.
+    pub async fn send(&self, message: &impl prost::Message) -> Result<(), Status> {
+        self.0.send(Ok(framed(message))).await.map_err(|_| Status::cancelled("the caller is gone"))
+    }
+
+    /// Ends the answer with a status.
+    pub async fn fail(&self, status: Status) {
+        // Nobody may be there to hear of it.
+        let _ = self.0.send(Err(status)).await;
+    }
+}
+
+/// An answer of many messages, and the way into it.
+#[must_use]
+pub fn open() -> (Out, Answer) {
+    let (out, frames) = mpsc::channel(1);
+    (Out(out), stream(frames))
+}
+
+/// A message with its length before it.
+fn framed(message: &impl prost::Message) -> Bytes {
+    let length = message.encoded_len();
+    let mut frame = BytesMut::with_capacity(5 + length);
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    frame.extend_from_slice(&message.encode_to_vec());
+    frame.freeze()
+}
+
 /// Answers a method that takes one message, of at most `limit` bytes, and gives one.
 pub async fn unary<Q, A, F>(request: Request<Incoming>, limit: usize, answer: impl FnOnce(Q) -> F) -> Answer
 where
@@ -49,21 +85,16 @@ where
     match answered {
         Err(status) => refuse(status),
         Ok(message) => {
-            let length = message.encoded_len();
-            let mut frame = BytesMut::with_capacity(5 + length);
-            frame.put_u8(0);
-            frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-            frame.extend_from_slice(&message.encode_to_vec());
             let (out, frames) = mpsc::channel(1);
             // The channel has room for it.
-            let _ = out.try_send(Ok(frame.freeze()));
+            let _ = out.try_send(Ok(framed(&message)));
             stream(frames)
         }
     }
 }
 
 /// Cuts gRPC messages out of a body.
-pub(crate) struct Messages {
+pub struct Messages {
     body: Incoming,
     buffer: BytesMut,
     limit: usize,
@@ -71,12 +102,16 @@ pub(crate) struct Messages {
 
 impl Messages {
     /// Messages of at most `limit` bytes.
-    pub(crate) fn new(body: Incoming, limit: usize) -> Self {
+    #[must_use]
+    pub fn new(body: Incoming, limit: usize) -> Self {
         Self { body, buffer: BytesMut::new(), limit }
     }
 
     /// The next message; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Status> {
+    ///
+    /// # Errors
+    /// When a message is too long or the connection breaks.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Status> {
         loop {
             if self.buffer.len() >= 5 {
                 let length =

@@ -51,6 +51,12 @@ enum ProxyKind {
 
 impl Bootstrap {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
+        super::print(&format!("{}\n", serde_json::to_string_pretty(&self.made()?)?));
+        Ok(())
+    }
+
+    /// The bootstrap; warnings are told.
+    pub(crate) fn made(&self) -> anyhow::Result<serde_json::Value> {
         let environment: std::collections::BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
@@ -81,8 +87,7 @@ impl Bootstrap {
         };
         let (bootstrap, warnings) = bootstrap(&input)?;
         warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-        super::print(&format!("{}\n", serde_json::to_string_pretty(&bootstrap)?));
-        Ok(())
+        Ok(bootstrap)
     }
 }
 

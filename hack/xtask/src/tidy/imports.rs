@@ -17,7 +17,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("xds", &["names", "proto"]),
     ("files", &["names", "api"]),
     ("ca", &[]),
-    ("agent", &["api"]),
+    ("agent", &["api", "ca", "proto", "xds"]),
     ("bed", &[]),
     ("meltemid", &["names", "api", "graph", "model", "translate", "xds", "files", "ca", "proto"]),
     ("cli", &["names", "api", "graph", "model", "translate", "files", "ca", "proto", "bed"]),

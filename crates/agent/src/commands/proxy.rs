@@ -1,0 +1,172 @@
+//! `meltemi-agent proxy`: Envoy with everything that it needs beside it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent::identity::{self, Identity};
+use agent::local;
+use agent::upstream::Upstream;
+use anyhow::Context;
+use clap::Args;
+use serde_json::Value;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::bootstrap::Bootstrap;
+
+/// Runs Envoy beside a workload: gets it a certificate and renews it, serves it its secrets, and carries its stream to the control plane.
+///
+/// Takes what `bootstrap` takes. On SIGTERM Envoy drains before it ends; its exit code is passed on.
+#[derive(Args)]
+pub(crate) struct Proxy {
+    #[command(flatten)]
+    bootstrap: Bootstrap,
+    /// The Envoy to run.
+    #[arg(long, default_value = "envoy", value_name = "FILE")]
+    envoy: PathBuf,
+    /// The name in the control plane's certificate; without it, the host of the discovery address.
+    #[arg(long, value_name = "NAME", env = "ISTIOD_SAN")]
+    istiod_san: Option<String>,
+    /// Roots that vouch for the control plane.
+    #[arg(long, default_value = "./var/run/secrets/istio/root-cert.pem", value_name = "FILE", env = "XDS_ROOT_CA")]
+    root_ca: PathBuf,
+    /// The workload's token.
+    #[arg(long, default_value = "./var/run/secrets/tokens/istio-token", value_name = "FILE")]
+    token: PathBuf,
+    /// How long certificates are asked for.
+    #[arg(long, default_value = "24h", value_name = "DURATION", env = "SECRET_TTL", value_parser = seconds)]
+    secret_ttl: i64,
+    /// Worker threads of Envoy; 0 takes one for each processor.
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    concurrency: u32,
+}
+
+fn seconds(text: &str) -> Result<i64, String> {
+    let duration = api::scalars::Duration::parse(text)?;
+    i64::try_from(duration.std().as_secs()).map_err(|error| error.to_string())
+}
+
+impl Proxy {
+    pub(crate) fn run(&self) -> ExitCode {
+        let filter = tracing_subscriber::EnvFilter::builder().with_default_directive(tracing::Level::INFO.into());
+        tracing_subscriber::fmt().with_env_filter(filter.from_env_lossy()).with_writer(std::io::stderr).init();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let ended = runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(self.serve()));
+        ended.unwrap_or_else(|error| {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        })
+    }
+
+    async fn serve(&self) -> anyhow::Result<ExitCode> {
+        let bootstrap = self.bootstrap.made()?;
+        let settings = Settings::of(&bootstrap)?;
+        let host = settings.discovery.rsplit_once(':').map_or(settings.discovery.as_str(), |(host, _)| host);
+        let upstream = Upstream {
+            address: settings.discovery.clone(),
+            name: self.istiod_san.clone().unwrap_or_else(|| host.to_owned()),
+            roots: self.root_ca.clone(),
+            token: self.token.clone(),
+        };
+        let stop = CancellationToken::new();
+        let (identity, current) = watch::channel::<Option<Arc<Identity>>>(None);
+        let secrets = local::listen(&settings.secrets)?;
+        let stream = local::listen(&settings.folder.join("XDS"))?;
+        let config = settings.folder.join("envoy-rev.json");
+        std::fs::write(&config, serde_json::to_vec_pretty(&bootstrap)?)
+            .with_context(|| format!("writing {}", config.display()))?;
+        let beside = async {
+            tokio::join!(
+                identity::keep(upstream.clone(), self.secret_ttl, identity, stop.clone()),
+                local::serve_secrets(secrets, current.clone(), stop.clone()),
+                local::forward(stream, upstream.clone(), current, stop.clone()),
+            )
+        };
+        let mut command = Command::new(&self.envoy);
+        command.arg("-c").arg(&config).args(["--disable-hot-restart", "-l", "warning"]).kill_on_drop(true);
+        command.args(["--drain-time-s", &settings.drain.as_secs().to_string()]);
+        if self.concurrency > 0 {
+            command.args(["--concurrency", &self.concurrency.to_string()]);
+        }
+        let envoy = command.spawn().with_context(|| format!("starting {}", self.envoy.display()))?;
+        let (code, _) = tokio::join!(async { supervise(envoy, &settings).await.inspect(|_| stop.cancel()) }, beside);
+        code
+    }
+}
+
+/// What the bootstrap says that the agent needs too.
+struct Settings {
+    discovery: String,
+    folder: PathBuf,
+    secrets: PathBuf,
+    admin: String,
+    drain: Duration,
+    /// How long a draining Envoy is left to its connections.
+    termination: Duration,
+}
+
+impl Settings {
+    fn of(bootstrap: &Value) -> anyhow::Result<Self> {
+        let metadata = &bootstrap["node"]["metadata"];
+        let config = &metadata["PROXY_CONFIG"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let lasting = |key: &str| {
+            let parsed = api::scalars::Duration::parse(config[key].as_str().unwrap_or("0s"));
+            parsed.map(|duration| duration.std()).map_err(|error| anyhow::anyhow!("{key}: {error}"))
+        };
+        let address = &bootstrap["admin"]["address"]["socket_address"];
+        Ok(Self {
+            discovery: text(&config["discoveryAddress"]),
+            folder: text(&config["configPath"]).into(),
+            secrets: PathBuf::from("./var/run/secrets/workload-spiffe-uds")
+                .join(text(&metadata["WORKLOAD_IDENTITY_SOCKET_FILE"])),
+            admin: format!("{}:{}", text(&address["address"]), address["port_value"]),
+            drain: lasting("drainDuration")?,
+            termination: lasting("terminationDrainDuration")?,
+        })
+    }
+}
+
+/// Waits for Envoy's end, or brings it about: on SIGTERM it drains, and is ended when its time is over.
+async fn supervise(mut envoy: Child, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let ended = tokio::select! {
+        ended = envoy.wait() => ended?,
+        _ = terminate.recv() => {
+            tracing::info!(seconds = settings.termination.as_secs(), "draining");
+            if let Err(error) = drain(&settings.admin).await {
+                tracing::warn!("Envoy does not drain: {error:#}");
+            }
+            tokio::select! {
+                ended = envoy.wait() => ended?,
+                () = tokio::time::sleep(settings.termination) => {
+                    if let Some(id) = envoy.id().and_then(|id| i32::try_from(id).ok()) {
+                        nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGTERM)?;
+                    }
+                    envoy.wait().await?
+                }
+            }
+        }
+    };
+    tracing::info!(%ended, "Envoy ended");
+    let code = ended.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// Tells Envoy to take no new connections and to bid the others farewell.
+async fn drain(admin: &str) -> anyhow::Result<()> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut socket = tokio::net::TcpStream::connect(admin).await?;
+    let request = format!(
+        "POST /drain_listeners?graceful HTTP/1.1\r\nhost: {admin}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    );
+    socket.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await?;
+    anyhow::ensure!(answer.starts_with("HTTP/1.1 200"), "{}", answer.lines().next().unwrap_or_default());
+    Ok(())
+}
