@@ -33,7 +33,7 @@ setup: tools $(ENVOY) $(GRPC)
 
 demo: tools $(ENVOY)
 	@echo "building meltemid and meltemi (about 4 minutes on 2 cores the first time, seconds after that)"
-	@$(CARGO) build --quiet --locked -p meltemid -p cli
+	@$(CARGO) build --quiet --locked -p meltemid -p cli -p agent
 	@target/debug/meltemi demo $(DEMO)
 
 tidy:

@@ -10,7 +10,7 @@ fi
 # Nobody may not look into everybody's checkouts.
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-cp target/debug/meltemi target/debug/meltemid .cache/envoy/envoy "$folder"
+cp target/debug/meltemi target/debug/meltemid target/debug/meltemi-agent .cache/envoy/envoy "$folder"
 chmod -R a+rx "$folder"
 nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups --)
 if ! why=$("${nobody[@]}" unshare --user --map-root-user --net --mount true 2>&1); then

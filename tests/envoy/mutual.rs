@@ -3,9 +3,9 @@
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
+use bed::agent::Agent;
 use bed::net::{self, Network, ToldBy};
 use bed::process::Running;
 
@@ -47,19 +47,13 @@ fn peers(mode: &str) -> String {
     )
 }
 
-struct Pod {
-    place: Place,
-    agent: Running,
-    log: PathBuf,
-    _app: Option<Running>,
-}
-
 struct Mesh {
     config: PathBuf,
     network: Network,
-    web: Pod,
-    client: Pod,
-    _control: Running,
+    web: Envoy,
+    client: Envoy,
+    client_place: Place,
+    _running: [Running; 2],
 }
 
 /// A program where any user can run it.
@@ -69,97 +63,77 @@ fn program(from: &Path, folder: &Path) -> PathBuf {
     to
 }
 
-fn open_to_all(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
-}
-
 impl Mesh {
     fn start(envoy: &Path, mode: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt;
         let folder = folder();
-        let (config, ca) = (folder.join("config"), folder.join("ca"));
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let (config, ca, tokens) = (folder.join("config"), folder.join("ca"), folder.join("tokens"));
         std::fs::create_dir_all(&config).unwrap();
-        open_to_all(&folder);
         std::fs::write(config.join("mesh.yaml"), MESH).unwrap();
         std::fs::write(config.join("peers.yaml"), peers(mode)).unwrap();
-        let tokens = folder.join("tokens");
         std::fs::write(&tokens, "token-of-web-0123456789 shop/web\ntoken-of-client-0123456789 shop/client\n").unwrap();
         let built = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/debug");
-        let [agent, meltemi, meltemid] =
-            ["meltemi-agent", "meltemi", "meltemid"].map(|name| program(&built.join(name), &folder));
-        let envoy = program(envoy, &folder);
+        let [meltemi, meltemid] = ["meltemi", "meltemid"].map(|name| program(&built.join(name), &folder));
         let network = Network::new(CONTROL, ToldBy::User).unwrap();
         let mut command = network.node().command(&meltemid);
         command.arg("--config-dir").arg(&config).arg("--ca-dir").arg(&ca).arg("--token-file").arg(&tokens);
         command.args(["--secure-address", "10.78.0.1:15012", "--http-address", "10.78.0.1:15014"]);
         let control = Running::start("meltemid", &mut command, &folder.join("meltemid.log")).unwrap();
-        let root = ca.join("root-cert.pem");
-        eventually("the authority", Duration::from_secs(10), || {
-            Ok(ensure!(root.exists() && ca.join("ca-cert.pem").exists(), "no root yet"))
-        })
-        .unwrap();
-        let pod = |name: &str, address: Ipv4Addr, port: Option<u16>| {
-            let place = network.pod(name, address, true).unwrap();
-            let home = folder.join(name);
-            std::fs::create_dir_all(&home).unwrap();
-            open_to_all(&home);
-            std::fs::copy(&root, home.join("root.pem")).unwrap();
-            std::fs::write(home.join("token"), format!("token-of-{name}-0123456789")).unwrap();
-            let app = port.map(|port| {
-                let mut command = place.command(&meltemi);
-                command.args(["demo-app", "--name", name, "--version", "v1", "--listen", &format!("{address}:{port}")]);
-                Running::start("app", &mut command, &home.join("app.log")).unwrap()
-            });
-            let mut command = place.proxy_command(&agent);
-            command.args([
-                "proxy",
-                "sidecar",
-                "--ip",
-                &address.to_string(),
-                "--root-ca",
-                "root.pem",
-                "--token",
-                "token",
-            ]);
-            command.args([
-                "--istiod-san",
-                "istiod.istio-system.svc",
-                "--secret-ttl",
-                "8s",
-                "--concurrency",
-                "1",
-                "--envoy",
-            ]);
-            command.arg(&envoy).current_dir(&home).env("POD_NAME", format!("{name}-1")).env("POD_NAMESPACE", "shop");
-            command
-                .env("SERVICE_ACCOUNT", name)
-                .env("ISTIO_META_INTERCEPTION_MODE", "REDIRECT")
-                .env("ISTIO_META_CLUSTER_ID", "Kubernetes");
-            let config = "{discoveryAddress: '10.78.0.1:15012', terminationDrainDuration: 1s}";
-            command.env("PROXY_CONFIG", config).env("ISTIO_METAJSON_LABELS", format!("{{\"app\":\"{name}\"}}"));
-            let log = home.join("agent.log");
-            let agent = Running::start(name, &mut command, &log).unwrap();
-            Pod { place, agent, log, _app: app }
+        let node = network.node().clone();
+        let ready = || node.inside(|| bed::http::get((CONTROL, 15014).into(), "meltemid", "/ready", &[]));
+        eventually("the control plane", Duration::from_secs(10), ready).unwrap();
+        let agent = Agent {
+            program: program(&agent(), &folder),
+            envoy: program(envoy, &folder),
+            control: (CONTROL, 15012).into(),
+            roots: ca.join("root-cert.pem"),
+            lifetime: "8s",
         };
-        let (web, client) = (pod("web", WEB, Some(8080)), pod("client", CLIENT, None));
-        Self { config, network, web, client, _control: control }
+        let pod = |name: &str, address: Ipv4Addr| {
+            let place = network.pod(name, address, true).unwrap();
+            let spec = Spec {
+                pod: format!("{name}-1"),
+                namespace: "shop".into(),
+                kind: "sidecar",
+                address: address.into(),
+                labels: vec![("app".into(), name.into())],
+                interception: "REDIRECT",
+                xds: agent.control,
+                delta: true,
+                admin: ([127, 0, 0, 1], 15000).into(),
+            };
+            let token = format!("token-of-{name}-0123456789");
+            (agent.start(&spec, (name, &token), &place, &folder).unwrap(), place)
+        };
+        let ((web, web_place), (client, client_place)) = (pod("web", WEB), pod("client", CLIENT));
+        let mut command = web_place.command(&meltemi);
+        command.args(["demo-app", "--name", "web", "--version", "v1", "--listen", "10.78.0.11:8080"]);
+        let app = Running::start("app", &mut command, &folder.join("app.log")).unwrap();
+        Self { config, network, web, client, client_place, _running: [control, app] }
     }
 
     /// Calls the service from the client's workload.
     fn call(&self) -> anyhow::Result<Answer> {
-        let asked = || http_get(([10, 96, 0, 10], 80).into());
-        let answer = self.client.place.inside(asked)?;
+        let answer = self.client_place.inside(|| http_get(([10, 96, 0, 10], 80).into()))?;
         ensure!(answer.status == 200, "{} {}", answer.status, answer.body);
         serde_json::from_str(&answer.body).with_context(|| answer.body.clone())
     }
 
     /// Calls the workload in plain text, past any client's proxy.
-    fn plain(&self) -> anyhow::Result<bed::http::Answer> {
-        self.network.node().inside(|| http_get((WEB, 8080).into()))
+    fn plain(&self) -> anyhow::Result<()> {
+        let answer = self.network.node().inside(|| http_get((WEB, 8080).into()))?;
+        ensure!(answer.status == 200, "{}", answer.status);
+        Ok(())
+    }
+
+    fn refused(&self) -> anyhow::Result<()> {
+        ensure!(self.plain().is_err(), "plain text is taken");
+        Ok(())
     }
 
     fn logs(&self) -> String {
-        [&self.web, &self.client].map(|pod| std::fs::read_to_string(&pod.log).unwrap_or_default()).join("\n---\n")
+        [&self.web, &self.client].map(|envoy| std::fs::read_to_string(&envoy.log).unwrap_or_default()).join("\n---\n")
     }
 }
 
@@ -179,17 +153,13 @@ fn workloads_know_each_other_and_strict_refuses_plain_text() {
     assert!(answer.client.contains("URI=spiffe://cluster.local/ns/shop/sa/client"), "{answer:?}");
     assert!(answer.client.contains("By=spiffe://cluster.local/ns/shop/sa/web"), "{answer:?}");
     for _ in 0..5 {
-        assert!(mesh.plain().is_err(), "STRICT takes no plain text");
+        mesh.refused().expect("STRICT takes no plain text");
     }
     // The same call is taken where plain text is allowed: it is the policy that refused it.
     std::fs::write(mesh.config.join("peers.yaml"), peers("PERMISSIVE")).unwrap();
-    let taken = || mesh.plain().and_then(|answer| Ok(ensure!(answer.status == 200, "{}", answer.status)));
-    eventually("plain text to be taken", Duration::from_secs(10), taken).unwrap();
+    eventually("plain text to be taken", Duration::from_secs(10), || mesh.plain()).unwrap();
     std::fs::write(mesh.config.join("peers.yaml"), peers("STRICT")).unwrap();
-    eventually("plain text to be refused", Duration::from_secs(10), || {
-        Ok(ensure!(mesh.plain().is_err(), "it is taken"))
-    })
-    .unwrap();
+    eventually("plain text to be refused", Duration::from_secs(10), || mesh.refused()).unwrap();
     // Certificates of 8 s are renewed at 4 s.
     let (started, mut calls) = (Instant::now(), 0);
     while started.elapsed() < Duration::from_secs(10) {
@@ -198,9 +168,6 @@ fn workloads_know_each_other_and_strict_refuses_plain_text() {
     }
     let renewals = mesh.logs().matches("certificate obtained").count();
     assert!(renewals >= 6, "{renewals} certificates in {calls} calls");
-    let stopping = Command::new("kill").arg(mesh.web.agent.id().to_string()).status().unwrap();
-    assert!(stopping.success());
-    eventually("the agent to end", Duration::from_secs(8), || Ok(ensure!(mesh.web.agent.check().is_err(), "it runs")))
-        .unwrap();
-    assert!(mesh.logs().contains("draining"), "{}", mesh.logs());
+    mesh.web.stop(Duration::from_secs(8));
+    assert!(mesh.logs().contains("draining") && mesh.logs().contains("Envoy ended"), "{}", mesh.logs());
 }

@@ -1,31 +1,13 @@
-//! The workload's identity: a key that never leaves this process but to the proxy beside it, and a certificate that is renewed in time.
+//! The workload's identity: a key that goes to the proxy beside and nowhere else, and a certificate that ends.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use anyhow::{Context, bail, ensure};
-use bytes::{BufMut, Bytes, BytesMut};
-use http::Request;
-use http_body_util::{BodyExt, Full};
-use prost::Message;
-use proto::istio::v1::auth::{IstioCertificateRequest, IstioCertificateResponse};
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-
-use crate::upstream::Upstream;
-
-const METHOD: &str = "/istio.v1.auth.IstioCertificateService/CreateCertificate";
-/// A try takes no longer than this.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Pauses between tries that fail.
-const PAUSES: std::ops::RangeInclusive<u64> = 1..=30;
 
 /// A certificate and what belongs to it.
 pub struct Identity {
     /// PEM: the certificate, and those between it and the root.
     pub chain: String,
-    key: String,
+    pub(crate) key: String,
     /// PEM: the roots of the mesh.
     pub roots: String,
     /// When it was made and when it ends, in Unix time.
@@ -61,82 +43,6 @@ impl Identity {
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-}
-
-/// Asks the control plane for a certificate, for a new key.
-///
-/// # Errors
-/// When it does not give one.
-pub async fn obtain(upstream: &Upstream, known: Option<&Identity>, lifetime: i64) -> anyhow::Result<Identity> {
-    let key = rcgen::KeyPair::generate()?;
-    let csr = rcgen::CertificateParams::new(vec![])?.serialize_request(&key)?.pem()?;
-    let asked = IstioCertificateRequest { csr, validity_duration: lifetime, metadata: None };
-    let mut frame = BytesMut::new();
-    frame.put_u8(0);
-    frame.put_u32(u32::try_from(asked.encoded_len())?);
-    asked.encode(&mut frame)?;
-    let (mut sender, bearer) = upstream.connect(known).await?;
-    let request = Request::post(format!("https://{}{METHOD}", upstream.name));
-    let request = request.header("content-type", "application/grpc").header("te", "trailers");
-    let request = bearer.into_iter().fold(request, |request, bearer| request.header("authorization", bearer));
-    let body = Full::new(Bytes::from(frame)).map_err(Into::into).boxed_unsync();
-    let response = sender.send_request(request.body(body)?).await?;
-    let status = |headers: &http::HeaderMap| match headers.get("grpc-status").map(|status| status.as_bytes()) {
-        None | Some(b"0") => Ok(()),
-        Some(code) => {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            let message = headers.get("grpc-message").map(|message| text(message.as_bytes())).unwrap_or_default();
-            bail!("the control plane refuses a certificate: {} (status {})", message.replace("%20", " "), text(code))
-        }
-    };
-    status(response.headers())?;
-    let body = response.into_body().collect().await?;
-    body.trailers().map(status).transpose()?;
-    let body = body.to_bytes();
-    let answer = IstioCertificateResponse::decode(body.get(5..).context("the answer is empty")?)?;
-    let Some((roots, chain)) = answer.cert_chain.split_last().filter(|(_, chain)| !chain.is_empty()) else {
-        bail!("the answer has {} certificates; at least two are needed", answer.cert_chain.len());
-    };
-    let leaf = pem::parse(&chain[0])?.into_contents();
-    let ends = ca::ends(&leaf).context("the certificate does not parse")?;
-    ensure!(ends > now(), "the certificate has ended already");
-    Ok(Identity { chain: chain.concat(), key: key.serialize_pem(), roots: roots.clone(), lifetime: (now(), ends) })
-}
-
-/// Keeps an identity that is valid, until `stop`. Failures are told and tried again; what is known stays in use until it ends.
-pub async fn keep(
-    upstream: Upstream,
-    lifetime: i64,
-    identity: watch::Sender<Option<Arc<Identity>>>,
-    stop: CancellationToken,
-) {
-    let mut pause = *PAUSES.start();
-    loop {
-        let known = identity.borrow().clone();
-        let trying = tokio::time::timeout(PATIENCE, obtain(&upstream, known.as_deref(), lifetime));
-        let wait = match trying.await.map_err(anyhow::Error::from).and_then(|obtained| obtained) {
-            Ok(next) => {
-                pause = *PAUSES.start();
-                let mut jitter = [0];
-                let _ = aws_lc_rs::rand::fill(&mut jitter);
-                let wait = next.renewal(now(), jitter[0]);
-                tracing::info!(ends = next.lifetime.1, renewal_in_s = wait.as_secs(), "certificate obtained");
-                identity.send_replace(Some(Arc::new(next)));
-                // A lifetime of a second must not become a storm.
-                wait.max(Duration::from_millis(500))
-            }
-            Err(error) => {
-                tracing::warn!("no certificate: {error:#}");
-                let wait = Duration::from_secs(pause);
-                pause = (pause * 2).min(*PAUSES.end());
-                wait
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(wait) => {}
-        }
-    }
 }
 
 #[cfg(test)]

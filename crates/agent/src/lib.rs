@@ -5,5 +5,6 @@ pub mod bootstrap;
 pub mod identity;
 pub mod local;
 pub mod redirect;
+pub mod renewal;
 mod sds;
 pub mod upstream;

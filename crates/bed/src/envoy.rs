@@ -71,7 +71,7 @@ fn socket(address: SocketAddr) -> Value {
 }
 
 /// Connections carry the proxy's mark, so that capture rules let them through.
-fn marked() -> Value {
+pub(crate) fn marked() -> Value {
     const SOL_SOCKET: u32 = 1;
     const SO_MARK: u32 = 36;
     json!({
@@ -139,6 +139,16 @@ impl Envoy {
         command.arg("-c").arg(&config).args(["--disable-hot-restart", "--concurrency", "1", "-l", "warning"]);
         let running = Running::start(&spec.pod, &mut command, &log)?;
         Ok(Self { running, place: place.clone(), admin: spec.admin, name: spec.pod.clone(), log })
+    }
+
+    /// One that was started by somebody else.
+    pub(crate) fn running(running: Running, place: Place, spec: &Spec, log: PathBuf) -> Self {
+        Self { running, place, admin: spec.admin, name: spec.pod.clone(), log }
+    }
+
+    /// Asks it, or the agent that runs it, to end.
+    pub fn stop(&mut self, grace: Duration) {
+        self.running.stop(grace);
     }
 
     /// Waits until it serves: it has its listeners and clusters.

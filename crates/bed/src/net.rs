@@ -219,7 +219,7 @@ impl Network {
         run("ip", &["-n", &netns, "link", "set", "eth0", "up"])?;
         run("ip", &["-n", &netns, "route", "add", "default", "via", &self.bridge.to_string()])?;
         if captured {
-            capture(&netns, told_by)?;
+            capture(&netns, told_by, self.bridge)?;
         }
         Ok(place)
     }
@@ -227,12 +227,17 @@ impl Network {
 
 /// What the sidecar's init container does: everything out of the workload goes to 15001 and everything in to 15006, but for the
 /// proxy's own traffic.
-fn capture(netns: &str, told_by: ToldBy) -> anyhow::Result<()> {
+fn capture(netns: &str, told_by: ToldBy, node: Ipv4Addr) -> anyhow::Result<()> {
     use std::io::Write;
     let proxy = match told_by {
         ToldBy::User => format!("meta skuid {PROXY_USER} return\n             meta skgid {PROXY_USER} return"),
         // What goes to the workload has no mark: it comes from the address that is the proxy's for that.
-        ToldBy::Mark => format!("meta mark {PROXY_MARK} return\n             ip saddr 127.0.0.6 return"),
+        // The agent marks nothing, and what it calls is at the node.
+        ToldBy::Mark => {
+            format!(
+                "meta mark {PROXY_MARK} return\n             ip saddr 127.0.0.6 return\n             ip daddr {node} return"
+            )
+        }
     };
     let rules = format!(
         "table ip meltemi {{

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use bed::agent::Agent;
 use bed::app::Answer;
 use bed::envoy::{Envoy, Spec};
 use bed::net::{Network, Place, ToldBy};
@@ -20,18 +21,21 @@ use mesh::Layout;
 pub(crate) struct Programs {
     pub(crate) meltemi: PathBuf,
     pub(crate) meltemid: PathBuf,
+    pub(crate) agent: PathBuf,
     pub(crate) envoy: PathBuf,
 }
 
 impl Programs {
-    /// Envoy where the proxies' user can reach it: a checkout below a private home is out of its reach.
-    fn envoy_for(&self, namespaces: bool, folder: &Path) -> anyhow::Result<PathBuf> {
+    /// Envoy and the agent where the proxies' user can reach them: a checkout below a private home is out of its reach.
+    fn for_pods(&self, namespaces: bool, folder: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
         if !namespaces {
-            return Ok(self.envoy.clone());
+            return Ok((self.envoy.clone(), self.agent.clone()));
         }
-        let copy = folder.join("envoy");
-        std::fs::copy(&self.envoy, &copy).with_context(|| format!("copying {}", self.envoy.display()))?;
-        Ok(copy)
+        let copy = |from: &Path, name: &str| {
+            let to = folder.join(name);
+            std::fs::copy(from, &to).with_context(|| format!("copying {}", from.display())).map(|_| to)
+        };
+        Ok((copy(&self.envoy, "envoy")?, copy(&self.agent, "meltemi-agent")?))
     }
 }
 
@@ -80,7 +84,7 @@ impl Demo {
         std::fs::write(config.join("canary.yaml"), layout.canary(90, 10))?;
         let network = namespaces.map(|told_by| Network::new(layout.control, told_by)).transpose()?;
         let client = network.as_ref().map_or_else(Place::here, |network| network.node().clone());
-        let envoy = programs.envoy_for(namespaces.is_some(), folder)?;
+        let (envoy, agent) = programs.for_pods(namespaces.is_some(), folder)?;
         let mut demo = Self {
             config,
             client,
@@ -92,7 +96,14 @@ impl Demo {
             layout,
         };
         demo.control_plane(programs, folder)?;
-        demo.workloads(programs, &envoy, folder)?;
+        let agent = Agent {
+            program: agent,
+            envoy,
+            control: SocketAddr::new(IpAddr::V4(demo.layout.control), demo.layout.secure_port),
+            roots: folder.join("ca/root-cert.pem"),
+            lifetime: LIFETIME,
+        };
+        demo.workloads(programs, &agent, folder)?;
         for envoy in &mut demo.envoys {
             envoy.wait_live(Duration::from_secs(20))?;
         }
@@ -107,6 +118,14 @@ impl Demo {
         let mut command = self.client.command(&programs.meltemid);
         command.arg("--config-dir").arg(&self.config);
         command.arg("--xds-address").arg(self.xds().to_string()).arg("--http-address").arg(self.pages.to_string());
+        let tokens = folder.join("tokens");
+        let token = |app: &str| format!("{} {}/{app}\n", Layout::token(app), mesh::NAMESPACE);
+        std::fs::write(
+            &tokens,
+            self.layout.workloads().iter().map(|workload| token(&workload.app)).collect::<String>(),
+        )?;
+        command.arg("--ca-dir").arg(folder.join("ca")).arg("--token-file").arg(&tokens);
+        command.arg("--secure-address").arg(format!("{}:{}", self.layout.control, self.layout.secure_port));
         let log = folder.join("meltemid.log");
         let mut running = Running::start("meltemid", &mut command, &log)?;
         eventually("the control plane", Duration::from_secs(10), || {
@@ -140,7 +159,7 @@ impl Demo {
         self.client.inside(move || bed::http::get(pages, "meltemid", &path, &[]))
     }
 
-    fn workloads(&mut self, programs: &Programs, envoy: &Path, folder: &Path) -> anyhow::Result<()> {
+    fn workloads(&mut self, programs: &Programs, agent: &Agent, folder: &Path) -> anyhow::Result<()> {
         for workload in self.layout.workloads() {
             let sidecar = self._network.is_some() || workload.is_gateway();
             let place = match &self._network {
@@ -172,7 +191,11 @@ impl Demo {
                     delta: true,
                     admin,
                 };
-                self.envoys.push(Envoy::start(envoy, &spec, &place, folder)?);
+                let identity = (workload.app.as_str(), Layout::token(&workload.app));
+                self.envoys.push(match self._network {
+                    Some(_) => agent.start(&spec, (identity.0, &identity.1), &place, folder)?,
+                    None => Envoy::start(&agent.envoy, &spec, &place, folder)?,
+                });
             }
             self._places.push(place);
         }
@@ -207,6 +230,9 @@ fn set_readable(folder: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     Ok(std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?)
 }
+
+/// How long certificates last here: short, so that one sees them renewed.
+const LIFETIME: &str = "10s";
 
 /// Loopback for the one, the bridge for the other.
 const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;

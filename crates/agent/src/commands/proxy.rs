@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::identity::{self, Identity};
-use agent::local;
+use agent::identity::Identity;
 use agent::upstream::Upstream;
+use agent::{local, renewal};
 use anyhow::Context;
 use clap::Args;
 use serde_json::Value;
@@ -43,6 +43,9 @@ pub(crate) struct Proxy {
     /// Worker threads of Envoy; 0 takes one for each processor.
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     concurrency: u32,
+    /// Further arguments for Envoy.
+    #[arg(last = true, value_name = "ENVOY ARGUMENTS")]
+    further: Vec<String>,
 }
 
 fn seconds(text: &str) -> Result<i64, String> {
@@ -81,7 +84,7 @@ impl Proxy {
             .with_context(|| format!("writing {}", config.display()))?;
         let beside = async {
             tokio::join!(
-                identity::keep(upstream.clone(), self.secret_ttl, identity, stop.clone()),
+                renewal::keep(upstream.clone(), self.secret_ttl, identity, stop.clone()),
                 local::serve_secrets(secrets, current.clone(), stop.clone()),
                 local::forward(stream, upstream.clone(), current, stop.clone()),
             )
@@ -92,7 +95,8 @@ impl Proxy {
         if self.concurrency > 0 {
             command.args(["--concurrency", &self.concurrency.to_string()]);
         }
-        let envoy = command.spawn().with_context(|| format!("starting {}", self.envoy.display()))?;
+        let envoy =
+            command.args(&self.further).spawn().with_context(|| format!("starting {}", self.envoy.display()))?;
         let (code, _) = tokio::join!(async { supervise(envoy, &settings).await.inspect(|_| stop.cancel()) }, beside);
         code
     }

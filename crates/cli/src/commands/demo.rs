@@ -24,6 +24,9 @@ pub(crate) struct Demo {
     /// The control plane's program; the one beside this program without.
     #[arg(long, value_name = "FILE")]
     meltemid: Option<PathBuf>,
+    /// The agent's program; the one beside this program without.
+    #[arg(long, value_name = "FILE")]
+    agent: Option<PathBuf>,
     /// Envoy's program; the one that `make setup` fetched without.
     #[arg(long, value_name = "FILE")]
     envoy: Option<PathBuf>,
@@ -44,10 +47,11 @@ pub(crate) enum Mode {
 
 impl Demo {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
-        let beside = || Ok::<_, std::io::Error>(std::env::current_exe()?.with_file_name("meltemid"));
+        let beside = |name: &str| Ok::<_, std::io::Error>(std::env::current_exe()?.with_file_name(name));
         let programs = demo::Programs {
             meltemi: std::env::current_exe()?,
-            meltemid: self.meltemid.clone().map_or_else(beside, Ok)?,
+            meltemid: self.meltemid.clone().map_or_else(|| beside("meltemid"), Ok)?,
+            agent: self.agent.clone().map_or_else(|| beside("meltemi-agent"), Ok)?,
             envoy: bed::envoy::binary(self.envoy.as_deref())?,
         };
         let namespaces = match self.place()? {
@@ -99,7 +103,8 @@ impl Demo {
         );
         let mut command = bed::net::enter(&programs.meltemi);
         command.args(["demo", "--inside", "--mode", "netns"]);
-        command.arg("--meltemid").arg(&programs.meltemid).arg("--envoy").arg(&programs.envoy);
+        command.arg("--meltemid").arg(&programs.meltemid).arg("--agent").arg(&programs.agent);
+        command.arg("--envoy").arg(&programs.envoy);
         if self.once {
             command.arg("--once");
         }

@@ -21,13 +21,15 @@ pub(super) struct Workload {
 
 impl Workload {
     /// Its pod and its endpoint.
-    fn objects(&self) -> String {
+    fn objects(&self, mutual: bool) -> String {
+        // What injection writes where there is a sidecar.
+        let speaks = if mutual { ", security.istio.io/tlsMode: istio" } else { "" };
         let (pod, app, version, address) = (&self.pod, &self.app, &self.version, self.address);
         let port = self.port.unwrap_or_default();
         format!(
             "apiVersion: v1
 kind: Pod
-metadata: {{name: {pod}, namespace: {NAMESPACE}, labels: {{app: {app}, version: {version}}}}}
+metadata: {{name: {pod}, namespace: {NAMESPACE}, labels: {{app: {app}, version: {version}{speaks}}}}}
 spec: {{serviceAccountName: {app}}}
 status: {{podIP: {address}, phase: Running, conditions: [{{type: Ready, status: 'True'}}]}}
 ---
@@ -51,6 +53,7 @@ ports: [{{name: http, port: {port}}}]
 pub(super) struct Layout {
     pub(super) control: Ipv4Addr,
     pub(super) xds_port: u16,
+    pub(super) secure_port: u16,
     pub(super) pages_port: u16,
     namespaces: bool,
 }
@@ -61,12 +64,18 @@ const APP_PORT: u16 = 9080;
 impl Layout {
     /// Each workload in a namespace.
     pub(super) fn namespaces() -> Self {
-        Self { control: Ipv4Addr::new(10, 77, 0, 1), xds_port: 15010, pages_port: 15014, namespaces: true }
+        Self {
+            control: Ipv4Addr::new(10, 77, 0, 1),
+            xds_port: 15010,
+            secure_port: 15012,
+            pages_port: 15014,
+            namespaces: true,
+        }
     }
 
     /// Everything on loopback, on ports that are unlikely to be taken.
     pub(super) fn loopback() -> Self {
-        Self { control: LOOPBACK, xds_port: 25010, pages_port: 25014, namespaces: false }
+        Self { control: LOOPBACK, xds_port: 25010, secure_port: 25012, pages_port: 25014, namespaces: false }
     }
 
     /// Where the gateway listens.
@@ -117,7 +126,7 @@ spec: {{clusterIP: 10.96.0.{vip}, selector: {{app: {app}}}, ports: [{{name: http
         self.workloads()
             .iter()
             .filter(|workload| !workload.is_gateway())
-            .for_each(|workload| text += &workload.objects());
+            .for_each(|workload| text += &workload.objects(self.namespaces));
         text + &self.rules()
     }
 
@@ -125,6 +134,8 @@ spec: {{clusterIP: 10.96.0.{vip}, selector: {{app: {app}}}, ports: [{{name: http
     fn rules(&self) -> String {
         let mut text = String::new();
         let gateway_port = self.gateway().port();
+        // On loopback there are no sidecars, so there is nobody to speak mutual TLS with.
+        let mode = if self.namespaces { "STRICT" } else { "DISABLE" };
         let (entry, destination) = if self.namespaces { ("front", "front") } else { ("", "") };
         text += &format!(
             "apiVersion: networking.istio.io/v1
@@ -137,7 +148,7 @@ spec:
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: {{name: default, namespace: istio-system}}
-spec: {{mtls: {{mode: DISABLE}}}} # the Envoys here have no agent, so no certificates
+spec: {{mtls: {{mode: {mode}}}}}
 ---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -163,6 +174,18 @@ spec:
             );
         }
         text
+    }
+
+    /// A workload that takes mutual TLS only; none on loopback.
+    pub(super) fn protected(&self) -> Option<SocketAddr> {
+        let reviews = |workload: &Workload| workload.app == "reviews";
+        let found = self.workloads().into_iter().find(reviews).filter(|_| self.namespaces)?;
+        Some((found.address, found.port?).into())
+    }
+
+    /// What the token of a workload's service account is.
+    pub(super) fn token(app: &str) -> String {
+        format!("token-of-the-demo-for-{app}")
     }
 
     /// The proxy and the virtual host in which the canary is seen.

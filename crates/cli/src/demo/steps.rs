@@ -23,6 +23,7 @@ pub(super) fn all(demo: &Demo) -> anyhow::Result<()> {
         let took = edit(demo, v1, v2)?;
         share(demo, v1, v2, Some(took))?;
     }
+    mutual(demo)?;
     why(demo)?;
     println("all steps passed");
     Ok(())
@@ -79,6 +80,37 @@ fn share(demo: &Demo, v1: u32, v2: u32, took: Option<Duration>) -> anyhow::Resul
     ));
     ensure!((observed - wanted).abs() <= 4.0 * deviation, "observed {observed:.3} of v2, wanted {wanted:.3}");
     Ok(())
+}
+
+/// Calls a workload in plain text, which is refused, and goes on calling the mesh while certificates are renewed.
+fn mutual(demo: &Demo) -> anyhow::Result<()> {
+    let Some(reviews) = demo.layout.protected() else { return Ok(()) };
+    let plain = demo.client.inside(move || bed::http::get(reviews, "reviews", "/", &[]));
+    ensure!(plain.is_err(), "reviews took a call in plain text, and mutual TLS is STRICT");
+    println("plain text to reviews, past the mesh: refused");
+    let serials = || demo.envoys.iter().map(serial).collect::<anyhow::Result<Vec<_>>>();
+    let (before, mut calls) = (serials()?, 0);
+    let started = Instant::now();
+    loop {
+        for _ in 0..20 {
+            demo.call().context("a call while certificates are renewed")?;
+            calls += 1;
+        }
+        if serials()?.iter().zip(&before).all(|(now, before)| now != before) {
+            break;
+        }
+        ensure!(started.elapsed() < Duration::from_secs(15), "certificates are not renewed in time");
+    }
+    println(&format!("certificates of {} proxies renewed under {calls} calls, none failed", before.len()));
+    Ok(())
+}
+
+/// The serial number of an Envoy's certificate.
+fn serial(envoy: &bed::envoy::Envoy) -> anyhow::Result<String> {
+    let page: Value = serde_json::from_str(&envoy.admin("/certs")?.body)?;
+    let certificates = page["certificates"].as_array().into_iter().flatten();
+    let mut serials = certificates.filter_map(|each| each["cert_chain"][0]["serial_number"].as_str());
+    Ok(serials.next().context("Envoy has no certificate")?.to_owned())
 }
 
 /// Asks the control plane why a route is as it is.
