@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// The identity, as it is now.
+pub type Current = tokio::sync::watch::Receiver<Option<std::sync::Arc<Identity>>>;
+
 /// A certificate and what belongs to it.
 pub struct Identity {
     /// PEM: the certificate, and those between it and the root.

@@ -12,17 +12,13 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::UnixListener;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use xds::grpc::{self, Answer};
 
-use crate::identity::Identity;
+use crate::identity::Current;
 use crate::sds;
 use crate::upstream::Upstream;
-
-/// The identity, as it is now.
-pub type Current = watch::Receiver<Option<Arc<Identity>>>;
 
 /// Opens a socket for the user alone; one that a former process left is replaced.
 ///

@@ -13,7 +13,7 @@ use proto::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
 use tonic::Status;
 use xds::grpc::{self, Answer, Messages, Out};
 
-use crate::local::Current;
+use crate::identity::Current;
 
 /// A request is not longer than this, in bytes.
 const LONGEST: usize = 1024 * 1024;
