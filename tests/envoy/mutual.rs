@@ -152,6 +152,14 @@ fn workloads_know_each_other_and_strict_refuses_plain_text() {
     let answer = answer.unwrap_or_else(|error| panic!("{error:#}\n{}", mesh.logs()));
     assert!(answer.client.contains("URI=spiffe://cluster.local/ns/shop/sa/client"), "{answer:?}");
     assert!(answer.client.contains("By=spiffe://cluster.local/ns/shop/sa/web"), "{answer:?}");
+    let page = |path: &'static str, port: u16| {
+        let answer = mesh.network.node().inside(move || bed::http::get((WEB, port).into(), "web", path, &[]))?;
+        ensure!(answer.status == 200, "{} {}", answer.status, answer.body);
+        Ok(answer.body)
+    };
+    eventually("readiness", Duration::from_secs(10), || page("/healthz/ready", 15021)).unwrap();
+    let metrics = page("/stats/prometheus", 15020).unwrap();
+    assert!(metrics.contains("istio_agent_cert_expiry_seconds") && metrics.contains("envoy_server_live"), "{metrics}");
     for _ in 0..5 {
         mesh.refused().expect("STRICT takes no plain text");
     }

@@ -7,4 +7,5 @@ pub mod local;
 pub mod redirect;
 pub mod renewal;
 mod sds;
+pub mod status;
 pub mod upstream;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::identity::Identity;
+use agent::status::Status;
 use agent::upstream::Upstream;
 use agent::{local, renewal};
 use anyhow::Context;
@@ -43,6 +44,12 @@ pub(crate) struct Proxy {
     /// Worker threads of Envoy; 0 takes one for each processor.
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     concurrency: u32,
+    /// Probes of the workload that injection led here, as JSON.
+    #[arg(long, value_name = "JSON", env = "ISTIO_KUBE_APP_PROBERS", hide_env_values = true)]
+    app_probers: Option<String>,
+    /// Where the workload's own metrics are, as JSON: scrape, path, port.
+    #[arg(long, value_name = "JSON", env = "ISTIO_PROMETHEUS_ANNOTATIONS", hide_env_values = true)]
+    prometheus: Option<String>,
     /// Further arguments for Envoy.
     #[arg(last = true, value_name = "ENVOY ARGUMENTS")]
     further: Vec<String>,
@@ -82,6 +89,12 @@ impl Proxy {
         let config = settings.folder.join("envoy-rev.json");
         std::fs::write(&config, serde_json::to_vec_pretty(&bootstrap)?)
             .with_context(|| format!("writing {}", config.display()))?;
+        let injected = (self.app_probers.as_deref(), self.prometheus.as_deref());
+        let places = (settings.admin.clone(), settings.workload.clone());
+        let status = Arc::new(Status::new(places, injected, current.clone())?);
+        let pages = tokio::net::TcpListener::bind((settings.wildcard.as_str(), settings.status)).await;
+        let pages = pages.with_context(|| format!("binding the status port {}; is it taken?", settings.status))?;
+        let serving = status.clone().serve(pages);
         let beside = async {
             tokio::join!(
                 renewal::keep(upstream.clone(), self.secret_ttl, identity, stop.clone()),
@@ -97,8 +110,18 @@ impl Proxy {
         }
         let envoy =
             command.args(&self.further).spawn().with_context(|| format!("starting {}", self.envoy.display()))?;
-        let (code, _) = tokio::join!(async { supervise(envoy, &settings).await.inspect(|_| stop.cancel()) }, beside);
-        code
+        let supervised = async {
+            let ended = supervise(envoy, &settings, &status.quit).await;
+            stop.cancel();
+            ended
+        };
+        tokio::select! {
+            (ended, _) = async { tokio::join!(supervised, beside) } => ended,
+            ended = serving => {
+                ended.context("serving the status port")?;
+                anyhow::bail!("the status port ended")
+            }
+        }
     }
 }
 
@@ -107,6 +130,11 @@ struct Settings {
     discovery: String,
     folder: PathBuf,
     secrets: PathBuf,
+    /// Port of the agent's own pages, and the address that takes calls from everywhere.
+    status: u16,
+    wildcard: String,
+    /// The node's first address.
+    workload: String,
     admin: String,
     drain: Duration,
     /// How long a draining Envoy is left to its connections.
@@ -123,24 +151,43 @@ impl Settings {
             parsed.map(|duration| duration.std()).map_err(|error| anyhow::anyhow!("{key}: {error}"))
         };
         let address = &bootstrap["admin"]["address"]["socket_address"];
+        let admin_host = text(&address["address"]);
         Ok(Self {
             discovery: text(&config["discoveryAddress"]),
             folder: text(&config["configPath"]).into(),
             secrets: PathBuf::from("./var/run/secrets/workload-spiffe-uds")
                 .join(text(&metadata["WORKLOAD_IDENTITY_SOCKET_FILE"])),
-            admin: format!("{}:{}", text(&address["address"]), address["port_value"]),
+            status: config["statusPort"].as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or(15020),
+            wildcard: if admin_host.contains(':') { "::" } else { "0.0.0.0" }.to_owned(),
+            workload: bracketed(
+                metadata["INSTANCE_IPS"].as_str().and_then(|all| all.split(',').next()).unwrap_or_default(),
+            ),
+            admin: format!("{}:{}", bracketed(&admin_host), address["port_value"]),
             drain: lasting("drainDuration")?,
             termination: lasting("terminationDrainDuration")?,
         })
     }
 }
 
+/// An address as it stands before a port.
+fn bracketed(address: &str) -> String {
+    if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
+}
+
 /// Waits for Envoy's end, or brings it about: on SIGTERM it drains, and is ended when its time is over.
-async fn supervise(mut envoy: Child, settings: &Settings) -> anyhow::Result<ExitCode> {
+async fn supervise(mut envoy: Child, settings: &Settings, quit: &CancellationToken) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let asked = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            () = quit.cancelled() => {}
+        }
+    };
     let ended = tokio::select! {
         ended = envoy.wait() => ended?,
-        _ = terminate.recv() => {
+        () = asked => {
+            // From now on the pod is not ready.
+            quit.cancel();
             tracing::info!(seconds = settings.termination.as_secs(), "draining");
             if let Err(error) = drain(&settings.admin).await {
                 tracing::warn!("Envoy does not drain: {error:#}");
