@@ -15,30 +15,68 @@ const CONTROL: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 1);
 const WEB: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 11);
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 12);
 
-const MESH: &str = "apiVersion: v1
+const OTHER: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 13);
+/// Edits while load goes on.
+const EDITS: usize = 100;
+
+/// A service with these of its endpoints, which are `web-1` of version v1 and `web-2` of version v2.
+fn mesh(port_name: &str, endpoints: &[(&str, Ipv4Addr)]) -> String {
+    let mut text = format!(
+        "apiVersion: v1
 kind: Service
-metadata: {name: web, namespace: shop}
-spec: {clusterIP: 10.96.0.10, selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
----
+metadata: {{name: web, namespace: shop}}
+spec: {{clusterIP: 10.96.0.10, selector: {{app: web}}, ports: [{{name: {port_name}, port: 80, targetPort: 8080}}]}}
+"
+    );
+    for (pod, address) in endpoints {
+        text += &format!(
+            "---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
-metadata: {name: web-1, namespace: shop, labels: {kubernetes.io/service-name: web}}
+metadata: {{name: {pod}, namespace: shop, labels: {{kubernetes.io/service-name: web}}}}
 addressType: IPv4
-endpoints: [{addresses: [10.78.0.11], conditions: {ready: true}, targetRef: {kind: Pod, name: web-1}}]
-ports: [{name: http, port: 8080}]
----
+endpoints: [{{addresses: [{address}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: {pod}}}}}]
+ports: [{{name: {port_name}, port: 8080}}]
+"
+        );
+    }
+    for (pod, account, version, address) in
+        [("web-1", "web", "v1", WEB), ("web-2", "web", "v2", OTHER), ("client-1", "client", "v1", CLIENT)]
+    {
+        text += &format!(
+            "---
 apiVersion: v1
 kind: Pod
-metadata: {name: web-1, namespace: shop, labels: {app: web, security.istio.io/tlsMode: istio}}
-spec: {serviceAccountName: web}
-status: {podIP: 10.78.0.11, phase: Running}
+metadata: {{name: {pod}, namespace: shop, labels: {{app: {account}, version: {version}, security.istio.io/tlsMode: istio}}}}
+spec: {{serviceAccountName: {account}}}
+status: {{podIP: {address}, phase: Running}}
+"
+        );
+    }
+    text
+}
+
+/// Each round calls a subset by another name and of the other endpoint: cluster, endpoints and route all change.
+fn round(round: usize) -> String {
+    let version = if round.is_multiple_of(2) { "v1" } else { "v2" };
+    let both = [("web-1", WEB), ("web-2", OTHER)];
+    mesh("http2", &both)
+        + &format!(
+            "---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: web, namespace: shop}}
+spec: {{host: web, subsets: [{{name: s{round}, labels: {{version: {version}}}}}]}}
 ---
-apiVersion: v1
-kind: Pod
-metadata: {name: client-1, namespace: shop, labels: {app: client, security.istio.io/tlsMode: istio}}
-spec: {serviceAccountName: client}
-status: {podIP: 10.78.0.12, phase: Running}
-";
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: web, namespace: shop}}
+spec:
+  hosts: [web]
+  http: [{{retries: {{attempts: 0}}, route: [{{destination: {{host: web, subset: s{round}}}}}]}}]
+"
+        )
+}
 
 fn peers(mode: &str) -> String {
     format!(
@@ -53,7 +91,9 @@ struct Mesh {
     web: Envoy,
     client: Envoy,
     client_place: Place,
-    _running: [Running; 2],
+    meltemi: PathBuf,
+    _other: Envoy,
+    _running: [Running; 3],
 }
 
 /// A program where any user can run it.
@@ -64,14 +104,14 @@ fn program(from: &Path, folder: &Path) -> PathBuf {
 }
 
 impl Mesh {
-    fn start(envoy: &Path, mode: &str) -> Self {
+    fn start(envoy: &Path, services: &str, flags: &[&str]) -> Self {
         use std::os::unix::fs::PermissionsExt;
         let folder = folder();
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
         let (config, ca, tokens) = (folder.join("config"), folder.join("ca"), folder.join("tokens"));
         std::fs::create_dir_all(&config).unwrap();
-        std::fs::write(config.join("mesh.yaml"), MESH).unwrap();
-        std::fs::write(config.join("peers.yaml"), peers(mode)).unwrap();
+        std::fs::write(config.join("mesh.yaml"), services).unwrap();
+        std::fs::write(config.join("peers.yaml"), peers("STRICT")).unwrap();
         std::fs::write(&tokens, "token-of-web-0123456789 shop/web\ntoken-of-client-0123456789 shop/client\n").unwrap();
         let built = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/debug");
         let [meltemi, meltemid] = ["meltemi", "meltemid"].map(|name| program(&built.join(name), &folder));
@@ -79,6 +119,7 @@ impl Mesh {
         let mut command = network.node().command(&meltemid);
         command.arg("--config-dir").arg(&config).arg("--ca-dir").arg(&ca).arg("--token-file").arg(&tokens);
         command.args(["--secure-address", "10.78.0.1:15012", "--http-address", "10.78.0.1:15014"]);
+        command.args(flags);
         let control = Running::start("meltemid", &mut command, &folder.join("meltemid.log")).unwrap();
         let node = network.node().clone();
         let ready = || node.inside(|| bed::http::get((CONTROL, 15014).into(), "meltemid", "/ready", &[]));
@@ -90,10 +131,10 @@ impl Mesh {
             roots: ca.join("root-cert.pem"),
             lifetime: "8s",
         };
-        let pod = |name: &str, address: Ipv4Addr| {
-            let place = network.pod(name, address, true).unwrap();
+        let pod = |name: &str, number: u8, address: Ipv4Addr| {
+            let place = network.pod(&format!("{name}-{number}"), address, true).unwrap();
             let spec = Spec {
-                pod: format!("{name}-1"),
+                pod: format!("{name}-{number}"),
                 namespace: "shop".into(),
                 kind: "sidecar",
                 address: address.into(),
@@ -106,11 +147,66 @@ impl Mesh {
             let token = format!("token-of-{name}-0123456789");
             (agent.start(&spec, (name, &token), &place, &folder).unwrap(), place)
         };
-        let ((web, web_place), (client, client_place)) = (pod("web", WEB), pod("client", CLIENT));
-        let mut command = web_place.command(&meltemi);
-        command.args(["demo-app", "--name", "web", "--version", "v1", "--listen", "10.78.0.11:8080"]);
-        let app = Running::start("app", &mut command, &folder.join("app.log")).unwrap();
-        Self { config, network, web, client, client_place, _running: [control, app] }
+        let ((web, web_place), (other, other_place)) = (pod("web", 1, WEB), pod("web", 2, OTHER));
+        let (client, client_place) = pod("client", 1, CLIENT);
+        let app = |place: &Place, version: &str, address: Ipv4Addr| {
+            let mut command = place.command(&meltemi);
+            command.args(["demo-app", "--name", "web", "--version", version, "--listen", &format!("{address}:8080")]);
+            Running::start("app", &mut command, &folder.join(format!("{version}.log"))).unwrap()
+        };
+        let running = [control, app(&web_place, "v1", WEB), app(&other_place, "v2", OTHER)];
+        Self { config, network, web, client, client_place, meltemi, _other: other, _running: running }
+    }
+
+    /// Asks the control plane.
+    fn page(&self, path: &'static str) -> anyhow::Result<String> {
+        let answer =
+            self.network.node().inside(move || bed::http::get((CONTROL, 15014).into(), "meltemid", path, &[]))?;
+        ensure!(answer.status == 200, "{}", answer.body);
+        Ok(answer.body)
+    }
+
+    /// What is published, if all three proxies have all of it.
+    fn live(&self) -> anyhow::Result<u64> {
+        let proxies: Vec<serde_json::Value> = serde_json::from_str(&self.page("/debug/syncz")?)?;
+        ensure!(proxies.len() == 3, "{} proxies are connected", proxies.len());
+        for proxy in &proxies {
+            let all =
+                proxy["types"].as_object().is_some_and(|types| types.values().all(|status| status["live"] == true));
+            ensure!(all, "{proxy}");
+        }
+        proxies.iter().filter_map(|proxy| proxy["revision"].as_u64()).max().context("no revision")
+    }
+
+    /// The failures under load from the client's workload while edits go on and certificates are renewed.
+    fn failures(&self, seconds: u64) -> anyhow::Result<bed::load::Outcome> {
+        eventually("the first answer", Duration::from_secs(20), || self.call())?;
+        let mut command = self.client_place.command(&self.meltemi);
+        command.args([
+            "demo-load",
+            "--address",
+            "10.96.0.10:80",
+            "--host",
+            "web.shop",
+            "--seconds",
+            &seconds.to_string(),
+        ]);
+        let load = command.stdout(std::process::Stdio::piped()).spawn()?;
+        let pace = Duration::from_secs(seconds) / u32::try_from(EDITS + 5)?;
+        for number in 1..=EDITS {
+            let (started, before) = (Instant::now(), self.live()?);
+            let beside = self.config.join(".mesh.yaml.new");
+            std::fs::write(&beside, round(number))?;
+            std::fs::rename(beside, self.config.join("mesh.yaml"))?;
+            eventually("an edit to be live", Duration::from_secs(10), || {
+                let now = self.live()?;
+                ensure!(now > before, "nothing new is published");
+                Ok(())
+            })?;
+            std::thread::sleep(pace.saturating_sub(started.elapsed()));
+        }
+        let out = load.wait_with_output()?;
+        Ok(serde_json::from_slice(&out.stdout)?)
     }
 
     /// Calls the service from the client's workload.
@@ -147,7 +243,7 @@ fn workloads_know_each_other_and_strict_refuses_plain_text() {
     if !need("mutual TLS", missing) {
         return;
     }
-    let mut mesh = Mesh::start(&envoy().unwrap(), "STRICT");
+    let mut mesh = Mesh::start(&envoy().unwrap(), &mesh("http", &[("web-1", WEB)]), &[]);
     let answer = eventually("an answer by mutual TLS", Duration::from_secs(20), || mesh.call());
     let answer = answer.unwrap_or_else(|error| panic!("{error:#}\n{}", mesh.logs()));
     assert!(answer.client.contains("URI=spiffe://cluster.local/ns/shop/sa/client"), "{answer:?}");
@@ -178,4 +274,29 @@ fn workloads_know_each_other_and_strict_refuses_plain_text() {
     assert!(renewals >= 6, "{renewals} certificates in {calls} calls");
     mesh.web.stop(Duration::from_secs(8));
     assert!(mesh.logs().contains("draining") && mesh.logs().contains("Envoy ended"), "{}", mesh.logs());
+}
+
+#[test]
+fn zero_failed_requests_under_strict_while_everything_changes_and_certificates_are_renewed() {
+    let missing = envoy().err().or_else(net::obstacle);
+    if !need("zero failed under mutual TLS", missing) {
+        return;
+    }
+    let seconds = super::zero_failed::seconds();
+    let run = |flags: &[&str], seconds: u64| {
+        let mesh = Mesh::start(&envoy().unwrap(), &round(0), flags);
+        let outcome = mesh.failures(seconds).unwrap_or_else(|error| panic!("{error:#}\n{}", mesh.logs()));
+        let renewals = mesh.logs().matches("certificate obtained").count();
+        eprintln!("{flags:?}: {outcome:?}, {renewals} certificates");
+        (outcome, renewals)
+    };
+    let (ordered, renewals) = run(&[], seconds);
+    let (unordered, _) = run(&["--unordered"], seconds.min(20));
+    assert_eq!(ordered.failures(), 0, "{:?}", ordered.failed);
+    assert!(
+        ordered.sent >= 200 * seconds && renewals as u64 >= seconds / 4,
+        "{} requests, {renewals} certificates",
+        ordered.sent
+    );
+    assert!(unordered.failures() > 0, "without the order nothing failed, so this test proves nothing");
 }

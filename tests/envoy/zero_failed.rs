@@ -53,12 +53,16 @@ fn failures(binary: &std::path::Path, flags: &[&str], seconds: u64) -> anyhow::R
     load.join().map_err(|_| anyhow::anyhow!("the load panicked"))?
 }
 
+/// How long load goes on: 20 s, or what `MELTEMI_LOAD_SECONDS` says.
+pub(super) fn seconds() -> u64 {
+    let asked = std::env::vars().find(|(name, _)| name == "MELTEMI_LOAD_SECONDS");
+    asked.and_then(|(_, value)| value.parse().ok()).unwrap_or(20)
+}
+
 #[test]
 fn zero_failed_requests_while_everything_changes() {
     let Ok(binary) = envoy().map_err(|why| need("zero failed", Some(why))) else { return };
-    let asked =
-        std::env::vars().find(|(name, _)| name == "MELTEMI_LOAD_SECONDS").and_then(|(_, value)| value.parse().ok());
-    let seconds = asked.unwrap_or(20);
+    let seconds = seconds();
     let ordered = failures(&binary, &[], seconds).unwrap();
     eprintln!("ordered: {ordered:?}");
     let unordered = failures(&binary, &["--unordered"], seconds.min(20)).unwrap();

@@ -296,3 +296,43 @@ fn a_self_signed_root_signs_for_workloads_and_servers() {
     assert!(!bench.try_openssl("verify -verify_hostname other.svc -CAfile root.pem server.pem").status.success());
     assert!(!format!("{authority:?}").contains("PRIVATE"));
 }
+
+proptest::proptest! {
+    /// Whatever is done to a request, it is refused or its own key is certified, and the name is the caller's.
+    #[test]
+    fn a_damaged_request_certifies_no_other_key(at in 0_usize..4096, byte: u8, cut in 0_usize..4096, asked: i64) {
+        use std::sync::OnceLock;
+        static GOOD: OnceLock<(Authority, Vec<u8>, Vec<u8>)> = OnceLock::new();
+        let (authority, der, public) = GOOD.get_or_init(|| {
+            let (cert, key) = self_signed("cluster.local", now()).unwrap();
+            let (cert, key) = (cert.as_bytes(), key.as_bytes());
+            let authority = Authority::load(&Plugged { cert, key, root: cert, chain: &[], crl: &[] }, now()).unwrap();
+            let pair = rcgen::KeyPair::generate().unwrap();
+            let csr = rcgen::CertificateParams::new(vec![]).unwrap().serialize_request(&pair).unwrap();
+            (authority, csr.der().to_vec(), pair.public_key_raw().to_vec())
+        });
+        let mut damaged = der.clone();
+        let at = at % damaged.len();
+        damaged[at] = byte;
+        damaged.truncate(cut.max(1));
+        let pem = pem::encode(&pem::Pem::new("CERTIFICATE REQUEST", damaged));
+        if let Ok(issued) = authority.issue(&pem, "spiffe://td/ns/a/sa/b", asked, Lifetimes::default(), now()) {
+            let leaf = pem::parse(&issued.chain[0]).unwrap().into_contents();
+            proptest::prop_assert!(leaf.windows(public.len()).any(|window| window == public.as_slice()));
+            proptest::prop_assert_eq!(uris_of(&leaf), ["spiffe://td/ns/a/sa/b"]);
+        }
+    }
+
+    /// Whatever bytes stand in files, judging them ends, and says no.
+    #[test]
+    fn junk_is_no_authority(bytes: Vec<u8>, label in "(CERTIFICATE|X509 CRL|PRIVATE KEY|EC PRIVATE KEY)") {
+        let wrapped = pem::encode(&pem::Pem::new(label, bytes.clone()));
+        for file in [bytes.as_slice(), wrapped.as_bytes()] {
+            let files = Plugged { cert: file, key: file, root: file, chain: &[file.to_vec()], crl: &[file.to_vec()] };
+            proptest::prop_assert!(plugged(&files, now()).is_err());
+            proptest::prop_assert!(roots(file, now()).is_err());
+            let identity = Workload { cert: file, key: Some(file), root: file, chain: &[], san: None };
+            proptest::prop_assert!(workload(&identity, now()).is_err());
+        }
+    }
+}

@@ -141,3 +141,24 @@ fn settings_that_would_let_strangers_in_are_refused() {
     }
     std::fs::remove_file(file).unwrap();
 }
+
+proptest::proptest! {
+    /// Whatever is shown as a token, it ends and proves nothing, unless it is the token itself.
+    #[test]
+    fn damaged_tokens_get_nothing(at: usize, byte in 33_u8..127, junk in "[ -~]{0,300}") {
+        use std::sync::OnceLock;
+        static GOOD: OnceLock<(Callers, String)> = OnceLock::new();
+        let (callers, token) = GOOD.get_or_init(|| {
+            let issuer = Issuer::new();
+            (Callers::new(None, Some(&rule(&issuer.jwks))).unwrap(), issuer.token(&claims()))
+        });
+        proptest::prop_assert_eq!(shown(callers, &junk), None);
+        let mut damaged = token.clone().into_bytes();
+        let at = at % damaged.len();
+        damaged[at] = byte;
+        let damaged = String::from_utf8(damaged).unwrap();
+        // The last letter of a part has bits that mean nothing.
+        let harmless = damaged == *token || token.as_bytes().get(at + 1).is_none_or(|next| *next == b'.');
+        proptest::prop_assert!(harmless || shown(callers, &damaged).is_none());
+    }
+}

@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+mod certificates;
 mod clients;
 mod counts;
 mod memory;
@@ -12,6 +13,9 @@ const SERVICES: usize = 1000;
 const ENDPOINTS: usize = 10;
 const NAMESPACES: usize = 50;
 const PROXIES: usize = 1000;
+
+/// A part of the figures.
+type Part = fn() -> anyhow::Result<Vec<Figure>>;
 
 /// One figure and what it may be.
 struct Figure {
@@ -44,8 +48,9 @@ fn main() -> ExitCode {
     }
     let mut figures = counts::all();
     let mut failed = false;
-    for (part, measured) in [("memory", memory::all as fn() -> anyhow::Result<Vec<Figure>>), ("streams", streams::all)]
-    {
+    let parts: [(&str, Part); 3] =
+        [("certificates", certificates::all), ("memory", memory::all), ("streams", streams::all)];
+    for (part, measured) in parts {
         match measured() {
             Ok(more) => figures.extend(more),
             Err(error) => {
