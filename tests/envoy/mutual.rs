@@ -233,6 +233,26 @@ impl Mesh {
     }
 }
 
+/// What openssl says of a handshake with the workload, of its certificate, and of an answer to a request.
+fn handshake(mut openssl: std::process::Command, flags: &[&str]) -> anyhow::Result<String> {
+    use std::io::Write;
+    use std::process::Stdio;
+    openssl.args(["s_client", "-connect", &format!("{WEB}:8080"), "-showcerts"]).args(flags);
+    let mut client = openssl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    // It may be over before the request is written: that is what is tested.
+    let _ = client.stdin.take().context("openssl has an input")?.write_all(b"GET / HTTP/1.1\r\nhost: web.shop\r\n\r\n");
+    let said = client.wait_with_output()?;
+    let said = format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+    let (start, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----");
+    let leaf =
+        said.find(start).zip(said.find(end)).map(|(from, to)| &said[from..to + end.len()]).context("no certificate")?;
+    let mut text = std::process::Command::new("openssl");
+    let mut text = text.args(["x509", "-noout", "-text"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    text.stdin.take().context("openssl has an input")?.write_all(leaf.as_bytes())?;
+    let text = text.wait_with_output()?;
+    Ok(said + &String::from_utf8_lossy(&text.stdout))
+}
+
 fn http_get(address: SocketAddr) -> anyhow::Result<bed::http::Answer> {
     bed::http::get(address, "web.shop", "/", &[])
 }
@@ -256,6 +276,11 @@ fn workloads_know_each_other_and_strict_refuses_plain_text() {
     eventually("readiness", Duration::from_secs(10), || page("/healthz/ready", 15021)).unwrap();
     let metrics = page("/stats/prometheus", 15020).unwrap();
     assert!(metrics.contains("istio_agent_cert_expiry_seconds") && metrics.contains("envoy_server_live"), "{metrics}");
+    // A client of another make sees the workload's name, and without a certificate of the mesh nothing more.
+    let openssl = mesh.network.node().command(Path::new("openssl"));
+    let shown = handshake(openssl, &["-alpn", "istio-http/1.1,h2"]).unwrap();
+    assert!(shown.contains("URI:spiffe://cluster.local/ns/shop/sa/web"), "{shown}");
+    assert!(shown.contains("ALPN protocol: h2") && !shown.contains("HTTP/1.1 200"), "{shown}");
     for _ in 0..5 {
         mesh.refused().expect("STRICT takes no plain text");
     }

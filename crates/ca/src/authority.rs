@@ -52,6 +52,10 @@ pub struct Authority {
     roots: String,
     /// When the first certificate of the chain ends, in Unix time.
     not_after: i64,
+    /// When the first of the roots ends, in Unix time.
+    roots_end: i64,
+    /// What will, or may, become a problem.
+    warnings: Vec<String>,
 }
 
 impl fmt::Debug for Authority {
@@ -66,7 +70,7 @@ impl Authority {
     /// # Errors
     /// When [`check::plugged`] refuses them, or what they sign does not verify.
     pub fn load(files: &Plugged<'_>, now: i64) -> Result<Self, Refusal> {
-        check::plugged(files, now)?;
+        let fine = check::plugged(files, now)?;
         let material = Material::read(files.cert, files.root, files.chain)?;
         let parsed = material.parsed()?;
         let chain = parsed.chain(now)?;
@@ -79,6 +83,8 @@ impl Authority {
             issuer,
             between: between.collect(),
             roots: material.roots.iter().map(|root| certificate_pem(root)).collect(),
+            roots_end: material.roots.iter().filter_map(|root| check::ends(root)).min().unwrap_or(now),
+            warnings: fine.warnings,
             not_after: chain.iter().map(|each| each.validity().not_after.timestamp()).min().unwrap_or(now),
         };
         authority.try_out(&material, now)?;
@@ -164,6 +170,18 @@ impl Authority {
     #[must_use]
     pub fn roots(&self) -> &str {
         &self.roots
+    }
+
+    /// When the first of the roots ends, in Unix time.
+    #[must_use]
+    pub fn roots_end(&self) -> i64 {
+        self.roots_end
+    }
+
+    /// What will, or may, become a problem, as it was when the files were taken into use.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// When the first certificate of the authority's chain ends, in Unix time.

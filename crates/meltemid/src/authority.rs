@@ -105,6 +105,7 @@ impl InUse {
         let [cert, key, root, chain] = &files.set;
         let plugged = Plugged { cert, key, root, chain: std::slice::from_ref(chain), crl: &files.crl };
         let authority = Authority::load(&plugged, now())?;
+        authority.warnings().iter().for_each(|warning| tracing::warn!("the CA: {warning}"));
         let tls = serve(&authority, names).context("making the control plane's own certificate")?;
         Ok(Self { authority, tls: Arc::new(tls) })
     }

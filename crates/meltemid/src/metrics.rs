@@ -45,13 +45,15 @@ pub(crate) fn text(control: &Control, server: &Server, secure: Option<&Secure>) 
 fn certificates(registry: &Registry, secure: &Secure) -> anyhow::Result<()> {
     let counts = &secure.counts;
     let read = |counter: &AtomicU64| i64::try_from(counter.load(Ordering::Relaxed));
-    let ends = secure.keeper.current().authority.not_after();
+    let used = secure.keeper.current();
+    let (ends, roots_end) = (used.authority.not_after(), used.authority.roots_end());
     for (name, help, value) in [
         ("citadel_server_csr_count", "Certificate requests.", read(&counts.requests)?),
         ("citadel_server_success_cert_issuance_count", "Certificates issued.", read(&counts.issued)?),
         ("citadel_server_authentication_failure_count", "Calls without an identity.", read(&counts.unauthenticated)?),
         ("citadel_server_csr_parsing_err_count", "Certificate requests that are none.", read(&counts.unreadable)?),
         ("citadel_server_cert_chain_expiry_timestamp", "When the CA's chain ends, in Unix time.", ends),
+        ("citadel_server_root_cert_expiry_timestamp", "When the first root ends, in Unix time.", roots_end),
     ] {
         let gauge = IntGauge::new(name, help)?;
         gauge.set(value);
