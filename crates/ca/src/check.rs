@@ -9,7 +9,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use crate::path::{Fault, Search, in_time, may_sign};
-use crate::read;
+use crate::{read, signature};
 
 /// A certificate that ends within so many seconds is worth a warning.
 const SOON: i64 = 30 * 24 * 3600;
@@ -316,9 +316,8 @@ fn revoked(chain: &[&X509Certificate<'_>], files: &[Vec<u8>], now: i64) -> Resul
     }
     let lists: Vec<_> = ders.iter().filter_map(|der| Some(CertificateRevocationList::from_der(der).ok()?.1)).collect();
     for (at, ca) in chain.iter().enumerate().filter(|(_, each)| each.is_ca()) {
-        let signed = lists.iter().filter(|list| {
-            list.issuer().as_raw() == ca.subject().as_raw() && list.verify_signature(ca.public_key()).is_ok()
-        });
+        let signed =
+            lists.iter().filter(|list| list.issuer().as_raw() == ca.subject().as_raw() && signature::list(list, ca));
         let Some(list) = signed.max_by_key(|list| list.last_update().timestamp()) else {
             return refuse(format!("there is no revocation list signed by {}", name(ca)));
         };

@@ -6,6 +6,7 @@ mod check;
 mod path;
 mod read;
 mod request;
+mod signature;
 
 pub use authority::{Authority, Issued, Lifetimes, self_signed};
 pub use check::{Fine, Plugged, Reason, Refusal, Workload, plugged, roots, workload};

@@ -156,6 +156,26 @@ fn keys_load_in_every_form_that_openssl_writes() {
 }
 
 #[test]
+fn chains_verify_by_every_curve_and_hash_but_sha1() {
+    let bench = Bench::new("hashes");
+    bench.key("ca", "p256");
+    for kind in ["rsa", "p256", "p384", "p521"] {
+        bench.key("root", kind);
+        bench.signed("root", "root", ROOT, 90);
+        bench.openssl("req -new -key ca.key -subj /O=ca -out ca.csr");
+        bench.write("ca.ext", ROOT);
+        for (hash, expected) in
+            [("sha256", None), ("sha384", None), ("sha512", None), ("sha1", Some(Reason::Untrusted))]
+        {
+            bench.openssl(&format!(
+                "x509 -req -{hash} -in ca.csr -CA root.pem -CAkey root.key -extfile ca.ext -days 9 -out ca.pem"
+            ));
+            assert_eq!(reason(bench.plugged("ca.pem", "ca.key", &[])), expected, "{kind} {hash}");
+        }
+    }
+}
+
+#[test]
 fn a_signer_must_be_a_ca_that_may_sign_so_deep() {
     let bench = Bench::mesh("deep");
     assert_eq!(reason(bench.plugged("leaf.pem", "leaf.key", &["ca.pem", "middle.pem"])), Some(Reason::NotCa));
