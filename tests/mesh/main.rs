@@ -192,9 +192,10 @@ fn others() -> impl Strategy<Value = String> {
         "{mode: MUTUAL, credentialName: a, minProtocolVersion: TLSV1_3}",
         "{mode: OPTIONAL_MUTUAL, credentialName: b, caCertCredentialName: a-cacert}",
         "{mode: ISTIO_MUTUAL}",
+        "{mode: AUTO_PASSTHROUGH}",
     ]);
     let opening = (prop::sample::select(vec!["shop", "yard"]), tls).prop_map(|(namespace, tls)| {
-        istio("Gateway", "tls", namespace, &format!("{{selector: {{app: x}}, servers: [{{port: {{number: 8443, name: https, protocol: HTTPS}}, hosts: [far.test], tls: {tls}}}]}}"))
+        istio("Gateway", "tls", namespace, &format!("{{selector: {{app: x}}, servers: [{{port: {{number: 8443, name: https, protocol: HTTPS}}, hosts: [far.test, '*.yard.svc.cluster.local'], tls: {tls}}}]}}"))
     });
     let mesh = prop::sample::select(vec![
         "",

@@ -25,7 +25,7 @@ const TRAFFIC_POLICY: &[&str] = &[
 /// Under each traffic policy of a DestinationRule for selected workloads: Secrets are for gateways so far.
 const SELECTED: &[&str] = &["tls.credentialName"];
 
-const GATEWAY: &[&str] = &["servers[].tls.mode=AUTO_PASSTHROUGH", "servers[].defaultEndpoint"];
+const GATEWAY: &[&str] = &["servers[].defaultEndpoint"];
 
 const SERVICE_ENTRY: &[&str] = &["resolution=DYNAMIC_DNS"];
 

@@ -10,11 +10,13 @@ use crate::{Hostname, Name};
 pub enum Direction {
     /// To a service of the mesh or outside it.
     Outbound,
+    /// To a service, for gateways that pass mutual TLS on by its server name: the name is that server name.
+    Passed,
     /// To the proxy's own workload.
     Inbound,
 }
 
-/// `outbound|<port>|<subset or empty>|<host>` or `inbound|<target port>||`.
+/// `outbound|<port>|<subset or empty>|<host>`, `outbound_.<port>_.<subset or empty>_.<host>` or `inbound|<target port>||`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClusterName {
     /// First part.
@@ -34,6 +36,12 @@ impl ClusterName {
         Self { direction: Direction::Outbound, port, subset: subset.cloned(), host: host.name().clone() }
     }
 
+    /// The same of a gateway that passes mutual TLS on.
+    #[must_use]
+    pub fn passed(port: u16, subset: Option<&Name>, host: &Hostname) -> Self {
+        Self { direction: Direction::Passed, ..Self::outbound(port, subset, host) }
+    }
+
     /// The cluster of the proxy's own application port.
     #[must_use]
     pub fn inbound(port: u16) -> Self {
@@ -49,8 +57,10 @@ impl ClusterName {
     /// Reads the form that `Display` writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(4, '|');
+        let passed = text.starts_with("outbound_.");
+        let mut parts = text.splitn(4, if passed { "_." } else { "|" });
         let direction = match parts.next()? {
+            "outbound" if passed => Direction::Passed,
             "outbound" => Direction::Outbound,
             "inbound" => Direction::Inbound,
             _ => return None,
@@ -64,6 +74,7 @@ impl ClusterName {
 impl fmt::Display for ClusterName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let direction = match self.direction {
+            Direction::Passed => return f.write_str(&self.sni()),
             Direction::Outbound => "outbound",
             Direction::Inbound => "inbound",
         };

@@ -40,8 +40,8 @@ const INBOUND_SOURCE: &str = "127.0.0.6";
 #[must_use]
 pub fn name(key: &ClusterKey) -> String {
     match key {
-        ClusterKey::Outbound { service, port, subset, .. } => {
-            ClusterName::outbound(*port, subset.as_ref(), &service.host).to_string()
+        ClusterKey::Outbound { service, port, subset, client, .. } => {
+            client.cluster(*port, subset.as_ref(), &service.host).to_string()
         }
         ClusterKey::Inbound { port, .. } => ClusterName::inbound(*port).to_string(),
         ClusterKey::BlackHole => BLACK_HOLE.to_owned(),
@@ -141,7 +141,7 @@ fn outbound(key: &ClusterKey, settings: &MeshSettings, read: &mut Reader<'_>) ->
     let from = Outbound {
         service: &service,
         port,
-        name: ClusterName::outbound(port.number, subset.as_ref(), &id.host),
+        name: client.cluster(port.number, subset.as_ref(), &id.host),
         client: *client,
         caps: *caps,
         speaks: upstream.version(),
@@ -168,7 +168,10 @@ fn outbound(key: &ClusterKey, settings: &MeshSettings, read: &mut Reader<'_>) ->
     }
     policy::apply(&from, &mut cluster);
     cluster.typed_extension_protocol_options = protocol::options(&upstream);
-    tls::apply(&from, kind, &mut cluster, read);
+    // What is passed on is encrypted already.
+    if *client != For::Passing {
+        tls::apply(&from, kind, &mut cluster, read);
+    }
     Some(cluster)
 }
 
@@ -199,8 +202,9 @@ pub fn by_eds(resolution: Resolution, headless: bool, client: For) -> bool {
 
 #[expect(deprecated, reason = "the typed form is a cluster extension that older proxies of a mesh do not have")]
 fn by_dns(from: &Outbound<'_>, key: &ClusterKey, cluster: &mut Cluster, read: &mut Reader<'_>) {
-    let ClusterKey::Outbound { service, port, subset, rules, .. } = key else { return };
+    let ClusterKey::Outbound { service, port, subset, rules, client, .. } = key else { return };
     let assignment = AssignmentKey {
+        passed: *client == For::Passing,
         service: service.clone(),
         port: *port,
         subset: subset.clone(),

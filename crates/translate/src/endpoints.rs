@@ -9,14 +9,14 @@ use model::endpoints::{Endpoint, Endpoints, EndpointsKey, Health, Locality};
 use model::networking::TrafficPolicy;
 use model::policy::Policies;
 use model::settings::{MeshSettings, settings};
-use names::{ClusterName, Labels};
+use names::Labels;
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
 use proto::Encoded;
 use proto::envoy::config::core::v3::{self as core, HealthStatus};
 use proto::envoy::config::endpoint::v3::{self as envoy, LbEndpoint, lb_endpoint};
 
-use crate::keys::AssignmentKey;
+use crate::keys::{AssignmentKey, For};
 use crate::wire::{address, istio_metadata, object, string};
 
 /// Field `lb_endpoints` of `LocalityLbEndpoints`.
@@ -121,7 +121,8 @@ pub fn splice(name: &str, groups: &[Group]) -> Vec<u8> {
 /// The resource.
 pub(crate) fn encoded(key: &AssignmentKey, read: &mut Reader<'_>) -> Option<Encoded> {
     let groups = groups(key, read);
-    let name = ClusterName::outbound(key.port, key.subset.as_ref(), &key.service.host).to_string();
+    let client = if key.passed { For::Passing } else { For::Sidecar };
+    let name = client.cluster(key.port, key.subset.as_ref(), &key.service.host).to_string();
     Some(Encoded::from_body(&name, TYPE_URL, &splice(&name, &groups)))
 }
 
@@ -136,6 +137,7 @@ pub(crate) fn groups(key: &AssignmentKey, read: &mut Reader<'_>) -> Vec<Group> {
         None => settings.mesh.default_traffic_policy.clone().unwrap_or_default(),
     };
     let chosen = all.iter().flat_map(|all| all.iter()).filter(|endpoint| takes(endpoint, wanted.as_ref(), &traffic));
+    let chosen = chosen.filter(|endpoint| endpoint.mtls || !key.passed);
     let mut by_place = BTreeMap::<(u32, Locality), Vec<&Arc<Endpoint>>>::new();
     for endpoint in chosen {
         let priority = priority(key, endpoint, &traffic, &settings);

@@ -12,6 +12,7 @@ use model::{Id, Objects, Row};
 use names::{ClusterName, Hostname, Name, Protocol};
 
 use crate::keys::{For, GatewayListener, HostKey, OpaqueChain, Router, Routing, Serving, TableKey, TlsServer};
+use crate::scoped::clusters_of;
 use crate::targets::{self, targets};
 
 /// A port with all that its Gateways say of it.
@@ -65,6 +66,11 @@ impl Placed {
             && !matches!(mode, ServerTlsMode::Passthrough | ServerTlsMode::AutoPassthrough)
     }
 
+    /// The mesh's mutual TLS is passed on to the service that its server name tells.
+    fn passes_mesh(&self) -> bool {
+        passes_mesh(self.server())
+    }
+
     /// The table of a server that opens TLS.
     fn https_table(&self) -> Name {
         let port_name = self.server().port.as_ref().map(|port| port.name.clone()).unwrap_or_default();
@@ -83,6 +89,11 @@ impl Placed {
             Some((namespace, host)) => (Some(Name::from(namespace)), Hostname::new(host)),
         })
     }
+}
+
+/// Whether a server is AUTO_PASSTHROUGH.
+pub(crate) fn passes_mesh(server: &Server) -> bool {
+    server.tls.as_ref().is_some_and(|tls| tls.mode == Some(ServerTlsMode::AutoPassthrough))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -181,7 +192,11 @@ impl Plan {
                 }
                 continue;
             }
-            let mut opaque = tls_chains(placed, router, read);
+            let mut opaque = if placed.passes_mesh() {
+                passed_chains(placed, router, read)
+            } else {
+                tls_chains(placed, router, read)
+            };
             for chain in &mut opaque {
                 chain.server_names.retain(|name| free(placed, name, &mut taken, read));
             }
@@ -337,6 +352,7 @@ fn tcp_chains(placed: &Placed, router: &Router, read: &mut Reader<'_>) -> Vec<Op
                     chains.push(OpaqueChain {
                         networks: each.destination_subnets.clone(),
                         server_names: Vec::new(),
+                        mutual: false,
                         clusters: weighted(&rule, &route.route, placed.declared_port(), router, read),
                     });
                 }
@@ -363,12 +379,28 @@ fn tls_chains(placed: &Placed, router: &Router, read: &mut Reader<'_>) -> Vec<Op
                 if !names.is_empty() && on_gateway(&each.gateways, &rule, placed) {
                     let clusters = weighted(&rule, &route.route, placed.declared_port(), router, read);
                     let networks = each.destination_subnets.clone();
-                    chains.push(OpaqueChain { networks, server_names: names, clusters });
+                    chains.push(OpaqueChain { networks, server_names: names, mutual: false, clusters });
                 }
             }
         }
     }
     chains
+}
+
+/// Chains of a server that passes the mesh's mutual TLS on: one for each cluster of each service of the mesh that its hosts cover. Only
+/// connections that offer what the mesh's clients offer, and only endpoints that take mutual TLS: nobody gets in without
+/// (`istio: pilot/pkg/networking/core/gateway.go builtAutoPassthroughFilterChains`).
+fn passed_chains(placed: &Placed, router: &Router, read: &mut Reader<'_>) -> Vec<OpaqueChain> {
+    let served: Vec<Hostname> = placed.hosts().map(|(_, host)| host).collect();
+    let clusters = clusters_of(&router.scope, For::Passing, read).into_iter();
+    let covered = clusters.filter(|(entry, ..)| served.iter().any(|host| host.covers(&entry.host)));
+    let chain = |cluster: ClusterName| OpaqueChain {
+        networks: Vec::new(),
+        server_names: vec![Name::from(cluster.sni())],
+        mutual: true,
+        clusters: vec![(cluster, 0)],
+    };
+    covered.map(|(_, cluster, ..)| chain(cluster)).collect()
 }
 
 /// The clusters of weighted destinations.

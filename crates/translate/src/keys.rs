@@ -19,8 +19,20 @@ pub enum For {
     Sidecar,
     /// Envoy as a gateway.
     Router,
+    /// Envoy as a gateway, for what it passes on in the mesh's mutual TLS without opening it (AUTO_PASSTHROUGH).
+    Passing,
     /// gRPC without proxy.
     Grpc,
+}
+
+impl For {
+    /// The name of a cluster.
+    pub(crate) fn cluster(self, port: u16, subset: Option<&Name>, host: &Hostname) -> ClusterName {
+        match self {
+            Self::Passing => ClusterName::passed(port, subset, host),
+            Self::Sidecar | Self::Router | Self::Grpc => ClusterName::outbound(port, subset, host),
+        }
+    }
 }
 
 /// A cluster.
@@ -75,6 +87,8 @@ pub struct AssignmentKey {
     pub rules: Arc<Vec<Id>>,
     /// Where the client is, if that matters.
     pub locality: Option<Locality>,
+    /// For a gateway that passes mutual TLS on: only those that take it, under the name of that cluster.
+    pub passed: bool,
 }
 
 /// A destination of routes, as the client sees it.
@@ -218,6 +232,8 @@ pub struct OpaqueChain {
     pub networks: Vec<Name>,
     /// Server names; for TLS only.
     pub server_names: Vec<Name>,
+    /// Only the mesh's mutual TLS, told by what it offers.
+    pub mutual: bool,
     /// Where to, with weights.
     pub clusters: Vec<(ClusterName, u32)>,
 }

@@ -24,11 +24,11 @@ mod mutual;
 pub mod proxies;
 pub mod resources;
 mod routes;
+mod scoped;
 mod secrets;
 mod targets;
 pub mod views;
 mod way;
-
 mod wire;
 
 /// All tables: the model's and those of this crate.

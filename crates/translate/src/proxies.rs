@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use graph::{Derived, Reader};
+use model::Objects;
+use model::networking::Gateway;
 use model::proxies::{Facet, Facets, Kind, ProxyId};
 
+use crate::gateways;
 use crate::keys::{For, Router, ViewKey};
 use crate::views::Views;
 
@@ -45,7 +48,10 @@ impl Derived for Configs {
         let facet = read.row::<Facets>(key)?;
         let views = match facet.kind {
             Kind::Sidecar => sidecar(&facet),
-            Kind::Router => router(&facet),
+            Kind::Router => {
+                let passes = passes_mesh(&facet, read);
+                router(&facet, passes)
+            }
             Kind::Grpc => grpc(&facet),
             // Their types come with ambient.
             Kind::Waypoint | Kind::Ztunnel => Vec::new(),
@@ -78,7 +84,13 @@ fn sidecar(facet: &Facet) -> Vec<(Type, Vec<ViewKey>)> {
     ]
 }
 
-fn router(facet: &Facet) -> Vec<(Type, Vec<ViewKey>)> {
+/// Whether a router passes the mesh's mutual TLS on.
+fn passes_mesh(facet: &Facet, read: &mut Reader<'_>) -> bool {
+    let mut rows = facet.gateways.iter().filter_map(|id| read.input::<Objects<Gateway>>(id));
+    rows.any(|row| row.spec.servers.iter().any(gateways::passes_mesh))
+}
+
+fn router(facet: &Facet, passes: bool) -> Vec<(Type, Vec<ViewKey>)> {
     let (scope, caps) = (&facet.scope, facet.caps);
     let router = Arc::new(Router {
         scope: scope.clone(),
@@ -87,9 +99,12 @@ fn router(facet: &Facet) -> Vec<(Type, Vec<ViewKey>)> {
         unprivileged: facet.unprivileged,
         caps,
     });
+    let clients = if passes { &[For::Router, For::Passing][..] } else { &[For::Router] };
+    let clusters = clients.iter().map(|client| ViewKey::Clusters(scope.clone(), *client, caps));
+    let assignments = clients.iter().map(|client| ViewKey::Assignments(scope.clone(), *client, facet.locality.clone()));
     vec![
-        (Type::Cds, vec![ViewKey::Clusters(scope.clone(), For::Router, caps)]),
-        (Type::Eds, vec![ViewKey::Assignments(scope.clone(), For::Router, facet.locality.clone())]),
+        (Type::Cds, clusters.collect()),
+        (Type::Eds, assignments.collect()),
         (Type::Sds, vec![ViewKey::Secrets(router.clone(), facet.secrets.clone())]),
         (Type::Lds, vec![ViewKey::GatewayListeners(router.clone())]),
         (Type::Rds, vec![ViewKey::GatewayTables(router.clone())]),

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use graph::{Derived, Reader};
-use model::scopes::{Catalog, Catalogs, Egress, Scope};
+use model::scopes::{Catalog, Egress, Scope};
 use model::services::Resolution;
-use names::{ClusterName, Name};
+use names::Name;
 
 use crate::clusters::{self, by_eds};
 use crate::gateways;
 use crate::keys::{AssignmentKey, ClusterKey, For, HostKey, ListenerKey, Router, ViewKey};
 use crate::resources::{ResourceKey, Resources};
+use crate::scoped::clusters_of;
 use crate::{hosts, listeners};
 
 mod inbound;
@@ -40,7 +41,7 @@ impl Derived for Views {
         match key {
             ViewKey::Clusters(scope, client, caps) => all_clusters(scope, *client, *caps, &mut draft, read),
             ViewKey::Assignments(scope, client, locality) => {
-                for (entry, cluster, port, subset) in of_services(scope, read) {
+                for (entry, cluster, port, subset) in clusters_of(scope, *client, read) {
                     let resolved = &entry.resolved;
                     if !by_eds(resolved.resolution, resolved.headless, *client) {
                         continue;
@@ -51,6 +52,7 @@ impl Derived for Views {
                         subset,
                         rules: resolved.rules.clone(),
                         locality: resolved.by_locality.then(|| locality.clone()),
+                        passed: *client == For::Passing,
                     };
                     draft.add(Name::from(cluster.to_string()), ResourceKey::Assignment(Arc::new(key)));
                 }
@@ -107,27 +109,8 @@ impl Draft {
     }
 }
 
-/// Every cluster of a scope: service, name, port and subset.
-fn of_services(
-    scope: &Arc<Scope>,
-    read: &mut Reader<'_>,
-) -> Vec<(model::scopes::Entry, ClusterName, u16, Option<Name>)> {
-    let Some(catalog) = read.row::<Catalogs>(scope) else { return Vec::new() };
-    let mut all = Vec::new();
-    for entry in &catalog.services {
-        for port in entry.resolved.ports.iter().filter(|port| port.protocol != names::Protocol::Udp) {
-            let subsets = std::iter::once(None).chain(entry.resolved.subsets.iter().map(Some));
-            for subset in subsets {
-                let cluster = ClusterName::outbound(port.number, subset, &entry.host);
-                all.push((entry.clone(), cluster, port.number, subset.cloned()));
-            }
-        }
-    }
-    all
-}
-
 fn all_clusters(scope: &Arc<Scope>, client: For, caps: model::proxies::Caps, draft: &mut Draft, read: &mut Reader<'_>) {
-    for (entry, cluster, port, subset) in of_services(scope, read) {
+    for (entry, cluster, port, subset) in clusters_of(scope, client, read) {
         let resolved = &entry.resolved;
         if client == For::Grpc && !by_eds(resolved.resolution, resolved.headless, client) {
             continue;
@@ -143,7 +126,8 @@ fn all_clusters(scope: &Arc<Scope>, client: For, caps: model::proxies::Caps, dra
         };
         draft.add(Name::from(cluster.to_string()), ResourceKey::Cluster(Arc::new(key)));
     }
-    if client != For::Grpc {
+    // A gateway that passes mutual TLS on has them as a router already.
+    if !matches!(client, For::Grpc | For::Passing) {
         let passthrough = ClusterKey::Passthrough(model::proxies::Caps { vhds: false, ..caps });
         for key in [ClusterKey::BlackHole, passthrough] {
             draft.add(Name::from(clusters::name(&key)), ResourceKey::Cluster(Arc::new(key)));

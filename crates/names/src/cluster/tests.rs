@@ -6,6 +6,8 @@ fn names_read_back_as_written() {
     for name in [
         ClusterName::outbound(8080, None, &host),
         ClusterName::outbound(8080, Some(&Name::from("v1")), &host),
+        ClusterName::passed(8080, None, &host),
+        ClusterName::passed(8080, Some(&Name::from("v1")), &host),
         ClusterName::inbound(9080),
     ] {
         assert_eq!(ClusterName::parse(&name.to_string()), Some(name));

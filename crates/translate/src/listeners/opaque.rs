@@ -10,6 +10,7 @@ use proto::envoy::extensions::filters::network::tcp_proxy::v3::tcp_proxy::{
 
 use crate::istio;
 use crate::keys::OpaqueChain;
+use crate::mutual::ALPN_ANY;
 use crate::way::{Side, Way};
 use crate::wire::network_filter;
 
@@ -51,6 +52,9 @@ pub(crate) fn chain(way: Way<'_>, chain: &OpaqueChain) -> FilterChain {
         server_names: chain.server_names.iter().filter(|name| **name != "*").map(server_name).collect(),
         ..FilterChainMatch::default()
     };
+    if chain.mutual {
+        conditions.application_protocols = ALPN_ANY.iter().map(ToString::to_string).collect();
+    }
     if !chain.server_names.is_empty() {
         conditions.transport_protocol = "tls".to_owned();
     }

@@ -169,7 +169,12 @@ impl Build<'_> {
         let takes_all = chains.iter().any(|chain| chain.networks.is_empty() && chain.server_names.is_empty());
         if !takes_all {
             let cluster = ClusterName::outbound(port.number, None, &entry.host);
-            chains.push(OpaqueChain { networks: Vec::new(), server_names: Vec::new(), clusters: vec![(cluster, 0)] });
+            chains.push(OpaqueChain {
+                networks: Vec::new(),
+                server_names: Vec::new(),
+                mutual: false,
+                clusters: vec![(cluster, 0)],
+            });
         }
         chains
     }
@@ -180,7 +185,7 @@ impl Build<'_> {
             for each in route.r#match.iter().filter(|each| self.holds_tls(each, port)) {
                 let clusters = weighted(rule, &route.route, port, Some(self.catalog));
                 let networks = each.destination_subnets.clone();
-                chains.push(OpaqueChain { networks, server_names: each.sni_hosts.clone(), clusters });
+                chains.push(OpaqueChain { networks, server_names: each.sni_hosts.clone(), mutual: false, clusters });
             }
         }
         for route in &rule.spec.tcp {
@@ -191,6 +196,7 @@ impl Build<'_> {
                 chains.push(OpaqueChain {
                     networks: each.destination_subnets.clone(),
                     server_names: Vec::new(),
+                    mutual: false,
                     clusters,
                 });
             }
