@@ -2,6 +2,7 @@
 //! its certificate, and the sockets by which it gets that and reaches the control plane.
 
 pub mod bootstrap;
+pub mod grpc;
 pub mod identity;
 pub mod local;
 pub mod redirect;

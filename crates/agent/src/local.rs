@@ -11,7 +11,8 @@ use http::Request;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use xds::grpc::{self, Answer};
@@ -20,22 +21,39 @@ use crate::identity::Current;
 use crate::sds;
 use crate::upstream::Upstream;
 
+/// Where something beside is served.
+pub enum Listener {
+    /// A socket of the file system.
+    Unix(UnixListener),
+    /// A port of loopback.
+    Loopback(TcpListener),
+}
+
+impl Listener {
+    async fn accept(&self) -> std::io::Result<Either<UnixStream, TcpStream>> {
+        match self {
+            Self::Unix(listener) => Ok(Either::Left(listener.accept().await?.0)),
+            Self::Loopback(listener) => Ok(Either::Right(listener.accept().await?.0)),
+        }
+    }
+}
+
 /// Opens a socket for the user alone; one that a former process left is replaced.
 ///
 /// # Errors
 /// When it cannot be made.
-pub fn listen(path: &Path) -> anyhow::Result<UnixListener> {
+pub fn listen(path: &Path) -> anyhow::Result<Listener> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     }
     let _ = std::fs::remove_file(path);
     let listener = UnixListener::bind(path).with_context(|| format!("opening the socket {}", path.display()))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
+    Ok(Listener::Unix(listener))
 }
 
 /// Serves secrets until `stop`.
-pub async fn serve_secrets(listener: UnixListener, current: Current, stop: CancellationToken) {
+pub async fn serve_secrets(listener: Listener, current: Current, stop: CancellationToken) {
     let answer = move |request: Request<Incoming>| {
         let current = current.clone();
         async move {
@@ -49,7 +67,7 @@ pub async fn serve_secrets(listener: UnixListener, current: Current, stop: Cance
 }
 
 /// Forwards streams to the control plane until `stop`.
-pub async fn forward(listener: UnixListener, upstream: Upstream, current: Current, stop: CancellationToken) {
+pub async fn forward(listener: Listener, upstream: Upstream, current: Current, stop: CancellationToken) {
     let line = Arc::new(Line { upstream, current });
     let answer = move |request| {
         let line = line.clone();
@@ -107,7 +125,7 @@ impl http_body::Body for Passed {
 }
 
 async fn accept<F>(
-    listener: UnixListener,
+    listener: Listener,
     answer: Arc<impl Fn(Request<Incoming>) -> F + Send + Sync + 'static>,
     stop: CancellationToken,
 ) where
@@ -117,7 +135,7 @@ async fn accept<F>(
         let socket = tokio::select! {
             () = stop.cancelled() => return,
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => socket,
+                Ok(socket) => socket,
                 Err(error) => {
                     tracing::warn!(%error, "accepting a connection of the proxy");
                     continue;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use agent::identity::Identity;
 use agent::status::Status;
 use agent::upstream::Upstream;
-use agent::{local, renewal};
+use agent::{grpc, local, renewal};
 use anyhow::Context;
-use clap::Args;
+use clap::{ArgAction, Args};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,6 +44,16 @@ pub(crate) struct Proxy {
     /// Worker threads of Envoy; 0 takes one for each processor.
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     concurrency: u32,
+    /// Writes the bootstrap of gRPC clients without a proxy here.
+    #[arg(long, value_name = "FILE", env = "GRPC_XDS_BOOTSTRAP")]
+    grpc_bootstrap: Option<PathBuf>,
+    /// Keeps the workload's key, certificate and roots in files of this folder.
+    #[arg(long, value_name = "FOLDER", env = "OUTPUT_CERTS")]
+    output_certs: Option<PathBuf>,
+    /// Runs no Envoy: for gRPC without a proxy.
+    #[arg(long, env = "DISABLE_ENVOY", value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          default_value_t = false, default_missing_value = "true")]
+    disable_envoy: bool,
     /// Probes of the workload that injection led here, as JSON.
     #[arg(long, value_name = "JSON", env = "ISTIO_KUBE_APP_PROBERS", hide_env_values = true)]
     app_probers: Option<String>,
@@ -86,6 +96,12 @@ impl Proxy {
         let (identity, current) = watch::channel::<Option<Arc<Identity>>>(None);
         let secrets = local::listen(&settings.secrets)?;
         let stream = local::listen(&settings.folder.join("XDS"))?;
+        let port = tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
+        if let Some(path) = &self.grpc_bootstrap {
+            let text = grpc::bootstrap(&bootstrap["node"], port.local_addr()?, self.output_certs.as_deref());
+            grpc::replace(path, &serde_json::to_string_pretty(&text)?, 0o644)?;
+        }
+        let port = self.grpc_bootstrap.as_ref().map(|_| local::Listener::Loopback(port));
         let config = settings.folder.join("envoy-rev.json");
         std::fs::write(&config, serde_json::to_vec_pretty(&bootstrap)?)
             .with_context(|| format!("writing {}", config.display()))?;
@@ -99,7 +115,13 @@ impl Proxy {
             tokio::join!(
                 renewal::keep(upstream.clone(), self.secret_ttl, identity, stop.clone()),
                 local::serve_secrets(secrets, current.clone(), stop.clone()),
-                local::forward(stream, upstream.clone(), current, stop.clone()),
+                local::forward(stream, upstream.clone(), current.clone(), stop.clone()),
+                grpc::keep_files(self.output_certs.clone(), current.clone()),
+                async {
+                    if let Some(port) = port {
+                        local::forward(port, upstream.clone(), current, stop.clone()).await;
+                    }
+                },
             )
         };
         let mut command = Command::new(&self.envoy);
@@ -108,8 +130,9 @@ impl Proxy {
         if self.concurrency > 0 {
             command.args(["--concurrency", &self.concurrency.to_string()]);
         }
-        let envoy =
-            command.args(&self.further).spawn().with_context(|| format!("starting {}", self.envoy.display()))?;
+        let start = || command.args(&self.further).spawn();
+        let envoy = (!self.disable_envoy).then(start).transpose();
+        let envoy = envoy.with_context(|| format!("starting {}", self.envoy.display()))?;
         let supervised = async {
             let ended = supervise(envoy, &settings, &status.quit).await;
             stop.cancel();
@@ -175,13 +198,18 @@ fn bracketed(address: &str) -> String {
 }
 
 /// Waits for Envoy's end, or brings it about: on SIGTERM it drains, and is ended when its time is over.
-async fn supervise(mut envoy: Child, settings: &Settings, quit: &CancellationToken) -> anyhow::Result<ExitCode> {
+async fn supervise(envoy: Option<Child>, settings: &Settings, quit: &CancellationToken) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let asked = async {
         tokio::select! {
             _ = terminate.recv() => {}
             () = quit.cancelled() => {}
         }
+    };
+    let Some(mut envoy) = envoy else {
+        asked.await;
+        quit.cancel();
+        return Ok(ExitCode::SUCCESS);
     };
     let ended = tokio::select! {
         ended = envoy.wait() => ended?,
