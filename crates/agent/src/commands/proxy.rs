@@ -85,23 +85,12 @@ impl Proxy {
     async fn serve(&self) -> anyhow::Result<ExitCode> {
         let bootstrap = self.bootstrap.made()?;
         let settings = Settings::of(&bootstrap)?;
-        let host = settings.discovery.rsplit_once(':').map_or(settings.discovery.as_str(), |(host, _)| host);
-        let upstream = Upstream {
-            address: settings.discovery.clone(),
-            name: self.istiod_san.clone().unwrap_or_else(|| host.to_owned()),
-            roots: self.root_ca.clone(),
-            token: self.token.clone(),
-        };
+        let upstream = self.upstream(&settings.discovery);
         let stop = CancellationToken::new();
         let (identity, current) = watch::channel::<Option<Arc<Identity>>>(None);
         let secrets = local::listen(&settings.secrets)?;
         let stream = local::listen(&settings.folder.join("XDS"))?;
-        let port = tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
-        if let Some(path) = &self.grpc_bootstrap {
-            let text = grpc::bootstrap(&bootstrap["node"], port.local_addr()?, self.output_certs.as_deref());
-            grpc::replace(path, &serde_json::to_string_pretty(&text)?, 0o644)?;
-        }
-        let port = self.grpc_bootstrap.as_ref().map(|_| local::Listener::Loopback(port));
+        let port = self.grpc_port(&bootstrap["node"]).await?;
         let config = settings.folder.join("envoy-rev.json");
         std::fs::write(&config, serde_json::to_vec_pretty(&bootstrap)?)
             .with_context(|| format!("writing {}", config.display()))?;
@@ -124,15 +113,7 @@ impl Proxy {
                 },
             )
         };
-        let mut command = Command::new(&self.envoy);
-        command.arg("-c").arg(&config).args(["--disable-hot-restart", "-l", "warning"]).kill_on_drop(true);
-        command.args(["--drain-time-s", &settings.drain.as_secs().to_string()]);
-        if self.concurrency > 0 {
-            command.args(["--concurrency", &self.concurrency.to_string()]);
-        }
-        let start = || command.args(&self.further).spawn();
-        let envoy = (!self.disable_envoy).then(start).transpose();
-        let envoy = envoy.with_context(|| format!("starting {}", self.envoy.display()))?;
+        let envoy = (!self.disable_envoy).then(|| self.start(&config, &settings)).transpose()?;
         let supervised = async {
             let ended = supervise(envoy, &settings, &status.quit).await;
             stop.cancel();
@@ -145,6 +126,37 @@ impl Proxy {
                 anyhow::bail!("the status port ended")
             }
         }
+    }
+
+    /// The way to the control plane at an address.
+    fn upstream(&self, address: &str) -> Upstream {
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        Upstream {
+            address: address.to_owned(),
+            name: self.istiod_san.clone().unwrap_or_else(|| host.to_owned()),
+            roots: self.root_ca.clone(),
+            token: self.token.clone(),
+        }
+    }
+
+    /// The port for gRPC without a proxy, named in its bootstrap; none when that is not asked for.
+    async fn grpc_port(&self, node: &Value) -> anyhow::Result<Option<local::Listener>> {
+        let Some(path) = &self.grpc_bootstrap else { return Ok(None) };
+        let port = tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
+        let text = grpc::bootstrap(node, port.local_addr()?, self.output_certs.as_deref());
+        grpc::replace(path, &serde_json::to_string_pretty(&text)?, 0o644)?;
+        Ok(Some(local::Listener::Loopback(port)))
+    }
+
+    /// Starts Envoy.
+    fn start(&self, config: &std::path::Path, settings: &Settings) -> anyhow::Result<Child> {
+        let mut command = Command::new(&self.envoy);
+        command.arg("-c").arg(config).args(["--disable-hot-restart", "-l", "warning"]).kill_on_drop(true);
+        command.args(["--drain-time-s", &settings.drain.as_secs().to_string()]);
+        if self.concurrency > 0 {
+            command.args(["--concurrency", &self.concurrency.to_string()]);
+        }
+        command.args(&self.further).spawn().with_context(|| format!("starting {}", self.envoy.display()))
     }
 }
 
