@@ -93,11 +93,8 @@ impl Secured {
         path: &str,
         message: &Q,
     ) -> anyhow::Result<Result<A, Refused>> {
-        let mut framed = vec![0];
-        framed.extend_from_slice(&u32::try_from(message.encoded_len())?.to_be_bytes());
-        message.encode(&mut framed)?;
         let (open, queue) = mpsc::channel::<Bytes>(1);
-        open.send(Bytes::from(framed)).await?;
+        open.send(xds::grpc::framed(message)).await?;
         let request =
             Request::post(format!("https://{}/{path}", self.address)).header("content-type", "application/grpc");
         let request = self

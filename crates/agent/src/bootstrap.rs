@@ -94,16 +94,45 @@ struct Context<'a> {
 impl Context<'_> {
     /// A variable of the environment, as a truth value.
     fn flag(&self, name: &str, usual: bool) -> bool {
-        match self.input.environment.get(name).map(String::as_str) {
-            Some("1" | "t" | "T" | "true" | "True" | "TRUE") => true,
-            Some("0" | "f" | "F" | "false" | "False" | "FALSE") => false,
-            _ => usual,
-        }
+        flag(&self.input.environment, name, usual)
     }
 
     fn text(&self, path: &str) -> &str {
         self.config.pointer(path).and_then(Value::as_str).unwrap_or_default()
     }
+}
+
+/// A truth value as Go reads it (`strconv.ParseBool`).
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "True" | "TRUE" => Some(true),
+        "0" | "f" | "F" | "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
+/// A variable that is a truth value.
+fn flag(environment: &BTreeMap<String, String>, name: &str, usual: bool) -> bool {
+    environment.get(name).and_then(|text| truth(text)).unwrap_or(usual)
+}
+
+/// Variables that are truth values.
+const FLAGS: [&str; 5] = [
+    "ISTIO_DUAL_STACK",
+    "ISTIO_DELTA_XDS",
+    "EXIT_ON_ZERO_ACTIVE_CONNECTIONS",
+    "ENVOY_SKIP_DEPRECATED_LOGS",
+    "ENVOY_STATUS_PORT_ENABLE_PROXY_PROTOCOL",
+];
+
+/// What is worth saying of variables that cannot be read: what is usual holds in their place.
+fn unreadable(environment: &BTreeMap<String, String>) -> Vec<String> {
+    let set = |name: &'static str| environment.get(name).filter(|text| !text.is_empty()).map(|text| (name, text));
+    let flags = FLAGS.into_iter().filter_map(set).filter(|(_, text)| truth(text).is_none());
+    let flags = flags.map(|(name, text)| format!("{name} is left out: {text:?} is neither true nor false"));
+    let ports = node::PORTS.into_iter().filter_map(|(name, _)| set(name));
+    let ports = ports.filter(|(_, text)| text.parse::<u16>().is_err());
+    flags.chain(ports.map(|(name, text)| format!("{name} is left out: {text:?} is no port"))).collect()
 }
 
 /// The bootstrap, and what is worth a warning.
@@ -112,6 +141,7 @@ impl Context<'_> {
 /// When settings cannot be read.
 pub fn bootstrap(input: &Input) -> Result<(Value, Vec<String>), Refused> {
     let mut warnings = Vec::new();
+    warnings.extend(unreadable(&input.environment));
     let mut parse = |name: &str, text: &Option<String>| {
         text.as_deref().and_then(|text| {
             podinfo::parse(text).map_err(|error| warnings.push(format!("{name} of the pod are left out: {error}"))).ok()
@@ -121,7 +151,7 @@ pub fn bootstrap(input: &Input) -> Result<(Value, Vec<String>), Refused> {
     let annotations = annotations.unwrap_or_default();
     let config = proxy_config::effective(input, &annotations, &mut warnings)?;
     let node = node::node(input, &config, (labels, annotations), &mut warnings)?;
-    let both = input.environment.get("ISTIO_DUAL_STACK").is_some_and(|value| value == "true" || value == "1");
+    let both = flag(&input.environment, "ISTIO_DUAL_STACK", false);
     let mut context = Context { input, places: places(&node.addresses, both), config, node, warnings };
     let clusters = clusters::clusters(&mut context)?;
     let stats = stats::config(&mut context);
@@ -156,12 +186,13 @@ pub fn bootstrap(input: &Input) -> Result<(Value, Vec<String>), Refused> {
         "overload_manager": overload(&context),
         "deferred_stat_options": { "enable_deferred_creation_stats": true },
     });
+    let (flush, eviction) = stats::intervals(&mut context);
     let optional = [
         ("tracing", clusters::tracing(&context)),
         ("stats_sinks", stats::sinks(&mut context)),
-        ("cluster_manager", cluster_manager(&context)),
-        ("stats_flush_interval", stats::flush_interval(&mut context)),
-        ("stats_eviction_interval", stats::eviction_interval(&mut context)),
+        ("cluster_manager", cluster_manager(&mut context)),
+        ("stats_flush_interval", flush),
+        ("stats_eviction_interval", eviction),
     ];
     for (key, value) in optional {
         value.into_iter().for_each(|value| out[key] = value);
@@ -252,7 +283,7 @@ fn overload(context: &Context<'_>) -> Value {
     }] })
 }
 
-fn cluster_manager(context: &Context<'_>) -> Option<Value> {
+fn cluster_manager(context: &mut Context<'_>) -> Option<Value> {
     let mut manager = json!({ "enable_deferred_cluster_creation": true });
     let mut wanted = false;
     if context.node.is_true("ENABLE_SELF_DISCOVERY") {
@@ -264,9 +295,13 @@ fn cluster_manager(context: &Context<'_>) -> Option<Value> {
         wanted = true;
     }
     let load = context.node.metadata.get("LOAD_STATS_CONFIG_JSON").and_then(Value::as_str);
-    if let Some(load) = load.and_then(|text| serde_json::from_str::<Value>(text).ok()) {
-        manager["load_stats_config"] = load;
-        wanted = true;
+    match load.map(serde_json::from_str::<Value>) {
+        None => {}
+        Some(Ok(load)) => {
+            manager["load_stats_config"] = load;
+            wanted = true;
+        }
+        Some(Err(error)) => context.warnings.push(format!("metadata LOAD_STATS_CONFIG_JSON is left out: {error}")),
     }
     wanted.then_some(manager)
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use bytes::{BufMut, Bytes, BytesMut};
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use prost::Message;
@@ -29,15 +28,11 @@ pub async fn obtain(upstream: &Upstream, known: Option<&Identity>, lifetime: i64
     let key = rcgen::KeyPair::generate()?;
     let csr = rcgen::CertificateParams::new(vec![])?.serialize_request(&key)?.pem()?;
     let asked = IstioCertificateRequest { csr, validity_duration: lifetime, metadata: None };
-    let mut frame = BytesMut::new();
-    frame.put_u8(0);
-    frame.put_u32(u32::try_from(asked.encoded_len())?);
-    asked.encode(&mut frame)?;
     let (mut sender, bearer) = upstream.connect(known).await?;
     let request = Request::post(format!("https://{}{METHOD}", upstream.name));
     let request = request.header("content-type", "application/grpc").header("te", "trailers");
     let request = bearer.into_iter().fold(request, |request, bearer| request.header("authorization", bearer));
-    let body = Full::new(Bytes::from(frame)).map_err(Into::into).boxed_unsync();
+    let body = Full::new(xds::grpc::framed(&asked)).map_err(Into::into).boxed_unsync();
     let response = sender.send_request(request.body(body)?).await?;
     let status = |headers: &http::HeaderMap| match headers.get("grpc-status").map(|status| status.as_bytes()) {
         None | Some(b"0") => Ok(()),

@@ -48,6 +48,9 @@ async fn serve(mut messages: Messages, out: &Out, mut current: Current) -> Resul
                         tracing::warn!("the proxy refused a secret: {}", error.message);
                     }
                     let new = request.resource_names != names;
+                    for name in request.resource_names.iter().filter(|name| new && !known(name)) {
+                        tracing::warn!(name, "the proxy asks for a secret that the agent does not have");
+                    }
                     names = request.resource_names;
                     new
                 }
@@ -58,7 +61,8 @@ async fn serve(mut messages: Messages, out: &Out, mut current: Current) -> Resul
                 }
                 false
             }
-            _ = look.tick() => false,
+            // Only files change without a word.
+            _ = look.tick(), if names.iter().any(|name| name.starts_with("file-")) => false,
         };
         let identity = current.borrow_and_update().clone();
         let found: Vec<Secret> = names.iter().filter_map(|name| secret(name, identity.as_deref())).collect();
@@ -82,6 +86,11 @@ async fn serve(mut messages: Messages, out: &Out, mut current: Current) -> Resul
 
 fn inline(text: impl Into<Vec<u8>>) -> Option<DataSource> {
     Some(DataSource { specifier: Some(Specifier::InlineBytes(text.into())), ..DataSource::default() })
+}
+
+/// Whether a name may stand for a secret.
+fn known(name: &str) -> bool {
+    matches!(name, "default" | "ROOTCA") || name.starts_with("file-cert:") || name.starts_with("file-root:")
 }
 
 /// The secret of a name, if there is one now.

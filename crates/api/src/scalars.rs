@@ -33,6 +33,14 @@ pub(crate) use keywords;
 pub struct Duration(Std);
 
 impl Duration {
+    /// Reads whole seconds, for settings: `24h`, `90s`.
+    ///
+    /// # Errors
+    /// When it is no duration, in words.
+    pub fn parse_seconds(text: &str) -> Result<i64, String> {
+        i64::try_from(Self::parse(text)?.0.as_secs()).map_err(|error| error.to_string())
+    }
+
     /// From milliseconds.
     #[must_use]
     pub const fn millis(millis: u64) -> Self {

@@ -11,12 +11,6 @@ use names::Name;
 
 use crate::callers::JwtRule;
 
-/// A duration as Istio's variables have it, in seconds.
-fn seconds(text: &str) -> Result<i64, String> {
-    let duration = api::scalars::Duration::parse(text)?;
-    i64::try_from(duration.std().as_secs()).map_err(|error| error.to_string())
-}
-
 /// An issuer of JWTs, as JSON.
 fn jwt_rule(text: &str) -> Result<JwtRule, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
@@ -49,10 +43,10 @@ pub struct Settings {
     #[arg(long, value_name = "NAMES", env = "ISTIOD_CUSTOM_HOST", value_delimiter = ',')]
     pub custom_host: Vec<String>,
     /// How long a workload's certificate lasts when it asks for no time.
-    #[arg(long, default_value = "24h", value_name = "DURATION", env = "DEFAULT_WORKLOAD_CERT_TTL", value_parser = seconds)]
+    #[arg(long, default_value = "24h", value_name = "DURATION", env = "DEFAULT_WORKLOAD_CERT_TTL", value_parser = api::scalars::Duration::parse_seconds)]
     pub workload_cert_ttl: i64,
     /// How long a workload's certificate may last; who asks for longer is refused.
-    #[arg(long, default_value = "2160h", value_name = "DURATION", env = "MAX_WORKLOAD_CERT_TTL", value_parser = seconds)]
+    #[arg(long, default_value = "2160h", value_name = "DURATION", env = "MAX_WORKLOAD_CERT_TTL", value_parser = api::scalars::Duration::parse_seconds)]
     pub max_workload_cert_ttl: i64,
     /// Address of readiness, metrics and debug pages. They are not authenticated: keep it on loopback.
     #[arg(long, default_value = "127.0.0.1:15014", value_name = "ADDRESS", env = "MELTEMI_HTTP_ADDRESS")]

@@ -57,7 +57,8 @@ pub fn open() -> (Out, Answer) {
 }
 
 /// A message with its length before it.
-fn framed(message: &impl prost::Message) -> Bytes {
+#[must_use]
+pub fn framed(message: &impl prost::Message) -> Bytes {
     let length = message.encoded_len();
     let mut frame = BytesMut::with_capacity(5 + length);
     frame.put_u8(0);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Input, Refused};
+use super::{Input, Refused, flag, truth};
 
 /// The version of Istio whose agent this one stands for; control planes decide by it what a proxy understands.
 const ISTIO_VERSION: &str = "1.32.0";
@@ -146,10 +146,10 @@ fn typed(metadata: &mut Map<String, Value>) -> Result<(), Refused> {
         |key: &str, value: &Value, wanted: &str| Err(Refused(format!("metadata {key}: {value} is not {wanted}")));
     for key in TRUTHS {
         let Some(value) = metadata.get_mut(key) else { continue };
-        match value.as_str() {
-            Some("1" | "t" | "T" | "true" | "True" | "TRUE") => *value = json!("true"),
-            Some("0" | "f" | "F" | "false" | "False" | "FALSE") => {}
-            _ => return refuse(key, value, "true or false, as text"),
+        match value.as_str().and_then(truth) {
+            Some(true) => *value = json!("true"),
+            Some(false) => {}
+            None => return refuse(key, value, "true or false, as text"),
         }
     }
     for key in TEXTS {
@@ -219,10 +219,10 @@ fn settings(input: &Input, config: &Value, addresses: &[String], metadata: &mut 
     let variable = |name: &str| input.environment.get(name).map(String::as_str);
     let socket = variable("WORKLOAD_IDENTITY_SOCKET_FILE").filter(|name| !name.is_empty()).unwrap_or("socket");
     set("WORKLOAD_IDENTITY_SOCKET_FILE", json!(socket));
-    if matches!(variable("EXIT_ON_ZERO_ACTIVE_CONNECTIONS"), Some("true" | "1")) {
+    if flag(&input.environment, "EXIT_ON_ZERO_ACTIVE_CONNECTIONS", false) {
         set("EXIT_ON_ZERO_ACTIVE_CONNECTIONS", json!("true"));
     }
-    if !matches!(variable("ENVOY_SKIP_DEPRECATED_LOGS"), Some("false" | "0")) {
+    if flag(&input.environment, "ENVOY_SKIP_DEPRECATED_LOGS", true) {
         set("ENVOY_SKIP_DEPRECATED_LOGS", json!("true"));
     }
     if let Some(path) = input.outlier_log.as_ref().filter(|path| !path.is_empty()) {
@@ -237,7 +237,7 @@ fn settings(input: &Input, config: &Value, addresses: &[String], metadata: &mut 
 }
 
 /// Ports that the environment may set, and what they are otherwise; 0 is off.
-const PORTS: [(&str, u16); 4] = [
+pub(super) const PORTS: [(&str, u16); 4] = [
     ("ENVOY_STATUS_PORT", 15021),
     ("ENVOY_PROMETHEUS_PORT", 15090),
     ("ENVOY_SECURE_METRICS_PORT", 0),

@@ -132,23 +132,16 @@ fn seconds(nanos: u128) -> Value {
     json!(if rest == 0 { format!("{whole}s") } else { format!("{whole}.{rest:09}s") })
 }
 
-/// `stats_flush_interval`, where one is set.
-pub(super) fn flush_interval(context: &mut Context<'_>) -> Option<Value> {
-    interval(context, "Flush").map(seconds)
-}
-
-/// `stats_eviction_interval`, where one is set that fits the flushing.
-pub(super) fn eviction_interval(context: &mut Context<'_>) -> Option<Value> {
-    let told = context.warnings.len();
-    let flush = interval(context, "Flush").unwrap_or(FLUSH);
-    context.warnings.truncate(told);
-    let eviction = interval(context, "Eviction")?;
-    if flush == 0 || eviction % flush != 0 {
+/// `stats_flush_interval` and `stats_eviction_interval`, where they are set; the second must fit the first.
+pub(super) fn intervals(context: &mut Context<'_>) -> (Option<Value>, Option<Value>) {
+    let (flush, mut eviction) = (interval(context, "Flush"), interval(context, "Eviction"));
+    let every = flush.unwrap_or(FLUSH);
+    if eviction.is_some_and(|eviction| every == 0 || eviction % every != 0) {
         let text = "annotation sidecar.istio.io/statsEvictionInterval is left out: it must be a multiple of the flush interval";
         context.warnings.push(text.to_owned());
-        return None;
+        eviction = None;
     }
-    Some(json!(format!("{}s", eviction / 1_000_000_000)))
+    (flush.map(seconds), eviction.map(seconds))
 }
 
 /// `stats_sinks`: the metrics service, and statsd.

@@ -88,6 +88,12 @@ fn settings_are_laid_over_each_other() {
         assert!(bootstrap(&pod(&[("PROXY_CONFIG", wrong)])).is_err(), "{wrong}");
     }
     assert!(bootstrap(&pod(&[("ISTIO_META_DNS_CAPTURE", "perhaps")])).is_err());
+    let wrong = [("ENVOY_STATUS_PORT", "x"), ("ISTIO_DELTA_XDS", "y"), ("ISTIO_META_LOAD_STATS_CONFIG_JSON", "{")];
+    let (_, warnings) = bootstrap(&pod(&wrong)).unwrap();
+    for (name, _) in wrong {
+        let name = name.trim_start_matches("ISTIO_META_");
+        assert!(warnings.iter().any(|warning| warning.contains(name)), "{name}: {warnings:?}");
+    }
     let (_, warnings) = bootstrap(&pod(&[("ISTIO_METAJSON_X", "{")])).unwrap();
     assert!(warnings[0].contains("ISTIO_METAJSON_X"), "{warnings:?}");
 }

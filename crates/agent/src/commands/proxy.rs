@@ -39,7 +39,7 @@ pub(crate) struct Proxy {
     #[arg(long, default_value = "./var/run/secrets/tokens/istio-token", value_name = "FILE")]
     token: PathBuf,
     /// How long certificates are asked for.
-    #[arg(long, default_value = "24h", value_name = "DURATION", env = "SECRET_TTL", value_parser = seconds)]
+    #[arg(long, default_value = "24h", value_name = "DURATION", env = "SECRET_TTL", value_parser = api::scalars::Duration::parse_seconds)]
     secret_ttl: i64,
     /// Worker threads of Envoy; 0 takes one for each processor.
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
@@ -63,11 +63,6 @@ pub(crate) struct Proxy {
     /// Further arguments for Envoy.
     #[arg(last = true, value_name = "ENVOY ARGUMENTS")]
     further: Vec<String>,
-}
-
-fn seconds(text: &str) -> Result<i64, String> {
-    let duration = api::scalars::Duration::parse(text)?;
-    i64::try_from(duration.std().as_secs()).map_err(|error| error.to_string())
 }
 
 impl Proxy {
