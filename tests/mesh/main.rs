@@ -279,6 +279,7 @@ fn published(publisher: &Publisher, proxy: u64) -> Shown {
         (Type::Lds, ResourceType::Lds),
         (Type::Rds, ResourceType::Rds),
         (Type::Vhds, ResourceType::Vhds),
+        (Type::Nds, ResourceType::Nds),
     ] {
         for (name, encoded) in snapshot.all(&assignment.views(kind)) {
             all.entry(of).or_default().insert(name.to_string(), encoded.version().to_string());
@@ -334,6 +335,9 @@ impl World {
                         self.connections = connection;
                         self.proxies.insert(id, connection);
                         edit.txn().demand::<Configs>(connection);
+                        if id % 3 == 1 {
+                            edit.ask_for_names(connection);
+                        }
                     }
                 }
                 Step::Disconnect(id) => {
@@ -397,4 +401,7 @@ fn an_edit_rebuilds_what_it_explains_and_no_more() {
     assert_eq!(rebuilt, [("resource", 2), ("rule", 1), ("virtual host", 2)]);
     let commented = world.apply(vec![Step::Put(format!("# a comment\n{}", texts[2].replace("1s", "2s")))]);
     assert_eq!(commented.rebuilt_in_all(), 0);
+    // Two of them asked for names: one line is encoded anew, and put into the table of each namespace that asked.
+    let moved = world.apply(vec![Step::Put(texts[1].replace("10.96.0.2", "10.96.0.3"))]);
+    assert_eq!(moved.rebuilt_by_table().get("lines of name tables"), Some(&1), "{:?}", moved.rebuilt_by_table());
 }

@@ -54,6 +54,9 @@ pub fn resources(case: &Path) -> anyhow::Result<Value> {
     let mut edit = Edit::default();
     changes.upserts.into_iter().for_each(|object| mesh.upsert(object, &mut edit));
     edit.connect(1, facts.proxy().map_err(anyhow::Error::msg)?);
+    if node["names"] == true {
+        edit.ask_for_names(1);
+    }
     edit.txn().demand::<Configs>(1);
     mesh.commit(edit, &Inline);
     anyhow::ensure!(mesh.db().faults().next().is_none(), "{:?}", mesh.db().faults().next());

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context;
+use prost::Message;
+use proto::istio::networking::nds::v1::NameTable;
 use tests::client::{Client, sidecar};
 use tests::mesh::service;
 use tests::plane::Plane;
-use xds::ResourceType::{self, Cds, Eds, Lds, Rds, Vhds};
+use xds::ResourceType::{self, Cds, Eds, Lds, Nds, Rds, Vhds};
 
 mod secured;
 
@@ -55,6 +57,40 @@ fn an_edit_of_a_route_is_one_virtual_host() {
         assert_eq!(response.type_url, Vhds.url());
         let names: Vec<&str> = response.resources.iter().map(|resource| resource.name.as_str()).collect();
         assert_eq!(names, ["80/a.shop.svc.cluster.local:80"]);
+        Ok(())
+    });
+}
+
+/// The next name table, what else comes being taken.
+async fn names(client: &mut Client) -> anyhow::Result<NameTable> {
+    loop {
+        let response = client.next().await?;
+        client.answer(&response.type_url, &response.nonce, None).await?;
+        if response.type_url == Nds.url() {
+            let [resource] = response.resources.as_slice() else { anyhow::bail!("one resource: {response:?}") };
+            assert_eq!(resource.name, "");
+            return Ok(NameTable::decode(resource.resource.clone().context("a body")?.value.as_slice())?);
+        }
+    }
+}
+
+#[test]
+fn names_are_for_those_who_ask_and_follow_edits() {
+    run(async {
+        let text = mesh(&["a", "b"]);
+        let plane = Plane::start(&[("mesh.yaml", &text)], &[])?;
+        let mut client = settled(&plane).await?;
+        client.ask(Nds, &[]).await?;
+        let table = names(&mut client).await?.table;
+        assert_eq!(table.keys().collect::<Vec<_>>(), ["a.shop.svc.cluster.local", "b.shop.svc.cluster.local"]);
+        let of_b = &table["b.shop.svc.cluster.local"];
+        assert_eq!(
+            (of_b.shortname.as_str(), of_b.namespace.as_str(), of_b.registry.as_str()),
+            ("b", "shop", "Kubernetes")
+        );
+        assert_eq!(of_b.ips, ["10.96.0.2"]);
+        plane.write("mesh.yaml", &text.replace("10.96.0.2", "10.96.0.9"))?;
+        assert_eq!(names(&mut client).await?.table["b.shop.svc.cluster.local"].ips, ["10.96.0.9"]);
         Ok(())
     });
 }

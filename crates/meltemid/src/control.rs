@@ -23,6 +23,8 @@ pub enum Command {
     Files(files::Changes),
     /// A proxy connected.
     Connect(ProxyId, Box<Proxy>),
+    /// A proxy's agent resolves names.
+    AskForNames(ProxyId),
     /// A proxy is gone.
     Disconnect(ProxyId),
 }
@@ -130,6 +132,7 @@ impl Writer {
                     edit.connect(id, *proxy);
                     edit.txn().demand::<Configs>(id);
                 }
+                Command::AskForNames(id) => edit.ask_for_names(id),
                 Command::Disconnect(id) => {
                     edit.disconnect(id);
                     edit.txn().release::<Configs>(id);

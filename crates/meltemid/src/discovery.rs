@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use model::endpoints::Locality;
 use model::proxies::{NodeFacts, Proxy, SecretAccess};
 use names::{Name, SpiffeId};
-use xds::{Caller, ConnectionId, Nack, Node, Refusal, Source, Variant};
+use xds::{Caller, ConnectionId, Nack, Node, Refusal, ResourceType, Source, Variant};
 
 use crate::control::{Command, Control};
 
@@ -36,6 +36,12 @@ impl Source for Discovery {
         tracing::info!(node = node.id, client = node.user_agent, "proxy connected");
         self.control.send(Command::Connect(id, Box::new(proxy)));
         Ok(id)
+    }
+
+    fn asked(&self, connection: ConnectionId, kind: ResourceType) {
+        if kind == ResourceType::Nds {
+            self.control.send(Command::AskForNames(connection));
+        }
     }
 
     fn disconnect(&self, connection: ConnectionId) {

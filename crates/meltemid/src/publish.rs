@@ -108,6 +108,7 @@ fn kind(of: Type) -> ResourceType {
         Type::Lds => ResourceType::Lds,
         Type::Rds => ResourceType::Rds,
         Type::Vhds => ResourceType::Vhds,
+        Type::Nds => ResourceType::Nds,
     }
 }
 

@@ -73,6 +73,8 @@ pub struct Endpoint {
     pub cluster: Name,
     /// The node it runs on, for node-local services.
     pub node: Name,
+    /// `hostname.subdomain` of a pod that has a name of its own in DNS, else empty.
+    pub dns: Name,
 }
 
 /// The workload an endpoint belongs to.
@@ -263,6 +265,7 @@ fn bare(cluster: &Name, namespace: &Namespace) -> Endpoint {
         network: Name::default(),
         cluster: cluster.clone(),
         node: Name::default(),
+        dns: Name::default(),
     }
 }
 
@@ -273,7 +276,23 @@ fn of_pod(pod: &Row<Pod>, cluster: &Name, read: &mut Reader<'_>) -> Endpoint {
         None => node_locality(cluster, &node, read),
     };
     let account = pod.spec.service_account().clone();
-    Endpoint { locality, node, ..labelled(&pod.meta.labels, &pod.meta.name, &pod.meta.namespace, cluster, account) }
+    let dns = pod_name(pod);
+    Endpoint {
+        locality,
+        node,
+        dns,
+        ..labelled(&pod.meta.labels, &pod.meta.name, &pod.meta.namespace, cluster, account)
+    }
+}
+
+/// The name that a pod has in DNS under its headless Service (`istio: pilot/pkg/serviceregistry/kube/controller/endpoint_builder.go`).
+fn pod_name(pod: &Row<Pod>) -> Name {
+    let spec = &pod.spec.spec;
+    if spec.subdomain.is_empty() {
+        return Name::default();
+    }
+    let own = if spec.hostname.is_empty() { &pod.meta.name } else { &spec.hostname };
+    Name::from(format!("{own}.{}", spec.subdomain))
 }
 
 /// What labels say of an endpoint.

@@ -8,7 +8,7 @@ use graph::{Changes, Db, Executor, Schema, Txn};
 use names::{Name, Namespace};
 
 use crate::door::{Change, Door, Incoming};
-use crate::proxies::{Proxies, Proxy, ProxyId};
+use crate::proxies::{AskedForNames, Proxies, Proxy, ProxyId};
 use crate::settings::{Base, Bases, Settings};
 use crate::{Id, Objects, Row, endpoints, gateways, peers, policy, proxies, rules, scopes, services, settings};
 
@@ -17,7 +17,7 @@ use crate::{Id, Objects, Row, endpoints, gateways, peers, policy, proxies, rules
 pub fn schema() -> Schema {
     macro_rules! inputs {
         ($($field:ident: $kind:ident),* $(,)?) => {
-            Schema::new().input::<Bases>().input::<Proxies>()$(.input::<Objects<api::$kind>>())*
+            Schema::new().input::<Bases>().input::<Proxies>().input::<AskedForNames>()$(.input::<Objects<api::$kind>>())*
         };
     }
     api::for_each_kind!(inputs)
@@ -179,6 +179,12 @@ impl Edit {
     /// A proxy is gone.
     pub fn disconnect(&mut self, id: ProxyId) {
         self.txn.remove::<Proxies>(id);
+        self.txn.remove::<AskedForNames>(id);
+    }
+
+    /// The agent of a proxy wants the names that it may resolve.
+    pub fn ask_for_names(&mut self, id: ProxyId) {
+        self.txn.set::<AskedForNames>(id, ());
     }
 
     /// Roots and rows of tables on top of the model's.

@@ -121,6 +121,48 @@ impl Input for Proxies {
     const NAME: &'static str = "proxies";
 }
 
+/// The table of proxies whose agents asked for the names that they may resolve: for all others no names are put together.
+pub struct AskedForNames;
+
+impl Input for AskedForNames {
+    type Key = ProxyId;
+    type Value = ();
+    const NAME: &'static str = "asked for names";
+}
+
+/// The families of a proxy's own addresses.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Families {
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+    /// Both.
+    Dual,
+}
+
+impl Families {
+    /// Of these addresses.
+    #[must_use]
+    pub fn of(addresses: &[IpAddr]) -> Self {
+        match (addresses.iter().any(IpAddr::is_ipv4), addresses.iter().any(IpAddr::is_ipv6)) {
+            (true, true) => Self::Dual,
+            (false, true) => Self::V6,
+            (_, false) => Self::V4,
+        }
+    }
+
+    /// Whether a proxy with these can call an address.
+    #[must_use]
+    pub fn reach(self, address: IpAddr) -> bool {
+        match self {
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+            Self::Dual => true,
+        }
+    }
+}
+
 /// Pods by their addresses.
 pub struct PodsByAddress;
 
@@ -240,6 +282,8 @@ pub struct Facet {
     pub unprivileged: bool,
     /// The Secrets it may have.
     pub secrets: Arc<SecretGrant>,
+    /// Its agent resolves names; the addresses that it can call.
+    pub names: Option<Families>,
 }
 
 /// The table of [`Facet`] tuples.
@@ -293,6 +337,7 @@ impl Derived for Facets {
                 namespace: proxy.namespace.clone(),
                 access: proxy.secrets,
             }),
+            names: read.input::<AskedForNames>(key).map(|_| Families::of(&proxy.addresses)),
         })
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use model::Id;
 use model::endpoints::Locality;
 use model::policy::Client;
-use model::proxies::{Caps, Inbound, Interception, SecretGrant};
+use model::proxies::{Caps, Families, Inbound, Interception, SecretGrant};
 use model::scopes::{Scope, Source, Unknown};
 use model::services::ServiceId;
 use names::{ClusterName, Hostname, Name};
@@ -312,6 +312,24 @@ pub struct SecretKey {
     pub roots: bool,
 }
 
+/// The names that an agent resolves.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NamesKey {
+    /// What its proxy can call.
+    pub scope: Arc<Scope>,
+    /// From where it looks at the addresses.
+    pub place: Place,
+}
+
+/// What the addresses of a name depend on beside the name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Place {
+    /// Families that can be called.
+    pub families: Families,
+    /// The network, empty for the default: pods in others are not called by their addresses.
+    pub network: Name,
+}
+
 /// Which part of a proxy's configuration a view is: proxies for which it is equal share the view.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum ViewKey {
@@ -337,6 +355,8 @@ pub enum ViewKey {
     GatewayHosts(Arc<Router>),
     /// Secrets that a gateway names, as far as it may have them.
     Secrets(Arc<Router>, Arc<SecretGrant>),
+    /// The names that an agent resolves.
+    Names(Arc<NamesKey>),
     /// What gRPC clients listen to.
     GrpcListeners(Arc<Scope>),
     /// Route tables of gRPC clients.

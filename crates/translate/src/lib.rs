@@ -7,7 +7,7 @@
 //!
 //! | level | tables |
 //! |---|---|
-//! | 4 | [`endpoints::Fragments`] |
+//! | 4 | [`endpoints::Fragments`], [`nametable::Lines`] |
 //! | 6 | [`hosts::Hosts`] |
 //! | 7 | [`resources::Resources`] |
 //! | 8 | [`views::Views`] |
@@ -21,6 +21,7 @@ mod istio;
 pub mod keys;
 pub mod listeners;
 mod mutual;
+pub mod nametable;
 pub mod proxies;
 pub mod resources;
 mod routes;
@@ -36,6 +37,7 @@ mod wire;
 pub fn schema() -> graph::Schema {
     model::mesh::schema()
         .derived::<endpoints::Fragments>()
+        .derived::<nametable::Lines>()
         .derived::<hosts::Hosts>()
         .derived::<resources::Resources>()
         .derived::<views::Views>()

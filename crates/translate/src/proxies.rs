@@ -8,7 +8,7 @@ use model::networking::Gateway;
 use model::proxies::{Facet, Facets, Kind, ProxyId};
 
 use crate::gateways;
-use crate::keys::{For, Router, ViewKey};
+use crate::keys::{For, NamesKey, Place, Router, ViewKey};
 use crate::views::Views;
 
 /// A type of resource, in the order in which they are pushed.
@@ -26,6 +26,8 @@ pub enum Type {
     Rds,
     /// Virtual hosts.
     Vhds,
+    /// Names for the agent.
+    Nds,
 }
 
 /// The views of a proxy.
@@ -46,7 +48,7 @@ impl Derived for Configs {
 
     fn build(key: &ProxyId, read: &mut Reader<'_>) -> Option<Config> {
         let facet = read.row::<Facets>(key)?;
-        let views = match facet.kind {
+        let mut views = match facet.kind {
             Kind::Sidecar => sidecar(&facet),
             Kind::Router => {
                 let passes = passes_mesh(&facet, read);
@@ -56,12 +58,20 @@ impl Derived for Configs {
             // Their types come with ambient.
             Kind::Waypoint | Kind::Ztunnel => Vec::new(),
         };
+        views.extend(names(&facet));
         let held = views.into_iter().map(|(of, keys)| {
             let keys: Vec<ViewKey> = keys.iter().map(|key| read.hold::<Views>(key)).collect();
             (of, keys)
         });
         Some(Config { views: held.collect() })
     }
+}
+
+/// What the agent resolves, when it asked.
+fn names(facet: &Facet) -> Option<(Type, Vec<ViewKey>)> {
+    let place = Place { families: facet.names?, network: facet.network.clone() };
+    let key = NamesKey { scope: facet.scope.clone(), place };
+    Some((Type::Nds, vec![ViewKey::Names(Arc::new(key))]))
 }
 
 fn sidecar(facet: &Facet) -> Vec<(Type, Vec<ViewKey>)> {

@@ -6,8 +6,8 @@ use graph::{Derived, Reader};
 use names::Name;
 use proto::Encoded;
 
-use crate::keys::{AssignmentKey, ClusterKey, HostKey, ListenerKey, SecretKey, TableKey};
-use crate::{clusters, endpoints, hosts, listeners, secrets};
+use crate::keys::{AssignmentKey, ClusterKey, HostKey, ListenerKey, NamesKey, SecretKey, TableKey};
+use crate::{clusters, endpoints, hosts, listeners, nametable, secrets};
 
 /// A resource of any type.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -24,6 +24,8 @@ pub enum ResourceKey {
     Table(Arc<TableKey>),
     /// VHDS: the table and the host in it.
     Host(Name, Arc<HostKey>),
+    /// NDS.
+    Names(Arc<NamesKey>),
 }
 
 /// The table of encoded resources.
@@ -43,6 +45,7 @@ impl Derived for Resources {
             ResourceKey::Listener(key) => listeners::encoded(key, read),
             ResourceKey::Table(key) => hosts::table(key, read),
             ResourceKey::Host(table, key) => hosts::alone(table, key, read),
+            ResourceKey::Names(key) => Some(nametable::encoded(key, read)),
         }
     }
 }

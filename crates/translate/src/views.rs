@@ -76,6 +76,7 @@ impl Derived for Views {
                 }
             }
             ViewKey::Secrets(router, grant) => secrets::all(router, grant, &mut draft, read),
+            ViewKey::Names(names) => draft.add(Name::default(), ResourceKey::Names(names.clone())),
             ViewKey::GrpcListeners(scope) => routes::grpc_listeners(scope, &mut draft, read),
             ViewKey::GrpcTables(scope) => routes::grpc_tables(scope, &mut draft, read),
         }

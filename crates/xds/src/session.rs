@@ -197,6 +197,12 @@ impl Session {
         self.types[kind.index()].as_deref_mut()
     }
 
+    /// Whether a type was asked for.
+    #[must_use]
+    pub fn asked(&self, kind: ResourceType) -> bool {
+        self.state(kind).is_some()
+    }
+
     /// Takes in a request. What is to be sent because of it comes from [`Session::poll`].
     pub fn on_request(&mut self, kind: ResourceType, request: &Request<'_>, now: Instant) -> Option<Nack> {
         match self.variant {
@@ -216,6 +222,9 @@ impl Session {
     pub fn poll(&mut self, snapshot: &Arc<Snapshot>, assignment: &Assignment, now: Instant) -> Option<Response> {
         ResourceType::ALL.into_iter().find_map(|kind| {
             self.state(kind).filter(|state| state.ready(now))?;
+            if kind.on_demand() && !assignment.has(kind) {
+                return None;
+            }
             let views = assignment.views(kind);
             match self.variant {
                 Variant::Delta => self.delta(kind, snapshot, &views, assignment, now),

@@ -119,6 +119,8 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// When it is not to be served.
     fn connect(&self, node: Node, variant: Variant, caller: &Caller) -> Result<ConnectionId, Refusal>;
+    /// It asked for a type that is put together only for those who ask.
+    fn asked(&self, connection: ConnectionId, kind: ResourceType);
     /// It is gone.
     fn disconnect(&self, connection: ConnectionId);
     /// It refused a response.

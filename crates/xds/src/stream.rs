@@ -144,9 +144,13 @@ fn take(
     let request = read(variant, message)?;
     // Types that nobody serves are not answered: agents send some that only other control planes know.
     let Some(kind) = ResourceType::of(request.type_url) else { return Ok(()) };
+    let known = session.asked(kind);
     if let Some(nack) = session.on_request(kind, &request, Instant::now()) {
         shared.counters.rejects(kind);
         shared.source.refused(registered.connection, &nack);
+    }
+    if kind.on_demand() && !known && session.asked(kind) {
+        shared.source.asked(registered.connection, kind);
     }
     shared.update(registered.connection, session.status());
     Ok(())

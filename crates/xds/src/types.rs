@@ -17,6 +17,8 @@ pub enum ResourceType {
     Vhds,
     /// Extension configurations.
     Ecds,
+    /// Names and their addresses, for the agent beside a proxy; one resource without a name.
+    Nds,
 }
 
 /// What a proxy is told of a name that does not exist.
@@ -32,7 +34,8 @@ pub(crate) enum Absent {
 
 impl ResourceType {
     /// All, in push order: what is referred to comes before what refers to it.
-    pub const ALL: [Self; 7] = [Self::Cds, Self::Eds, Self::Sds, Self::Lds, Self::Rds, Self::Vhds, Self::Ecds];
+    pub const ALL: [Self; 8] =
+        [Self::Cds, Self::Eds, Self::Sds, Self::Lds, Self::Rds, Self::Vhds, Self::Ecds, Self::Nds];
 
     /// The type URL.
     #[must_use]
@@ -45,6 +48,7 @@ impl ResourceType {
             Self::Rds => "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
             Self::Vhds => "type.googleapis.com/envoy.config.route.v3.VirtualHost",
             Self::Ecds => "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+            Self::Nds => "type.googleapis.com/istio.networking.nds.v1.NameTable",
         }
     }
 
@@ -65,12 +69,13 @@ impl ResourceType {
             Self::Rds => "rds",
             Self::Vhds => "vhds",
             Self::Ecds => "ecds",
+            Self::Nds => "nds",
         }
     }
 
     /// A first request without names asks for everything.
     pub(crate) fn wildcard(self) -> bool {
-        matches!(self, Self::Cds | Self::Lds)
+        matches!(self, Self::Cds | Self::Lds | Self::Nds)
     }
 
     /// What is told of a name that does not exist.
@@ -78,13 +83,18 @@ impl ResourceType {
         match self {
             Self::Eds | Self::Rds => Absent::Empty,
             Self::Ecds => Absent::Kept,
-            Self::Cds | Self::Lds | Self::Sds | Self::Vhds => Absent::Removed,
+            Self::Cds | Self::Lds | Self::Sds | Self::Vhds | Self::Nds => Absent::Removed,
         }
     }
 
     /// Others refer to it: it is added before and removed after them.
     pub(crate) fn is_target(self) -> bool {
         matches!(self, Self::Cds | Self::Eds | Self::Sds)
+    }
+
+    /// It is put together only for those who ask: until it is, nothing is answered.
+    pub(crate) fn on_demand(self) -> bool {
+        matches!(self, Self::Nds)
     }
 
     pub(crate) fn index(self) -> usize {

@@ -27,6 +27,12 @@ pub type ConnectionId = u64;
 pub struct Assignment(pub Vec<(ResourceType, Arc<[ViewId]>)>);
 
 impl Assignment {
+    /// Whether anything is to be said of a type.
+    #[must_use]
+    pub fn has(&self, kind: ResourceType) -> bool {
+        self.0.iter().any(|(of, _)| *of == kind)
+    }
+
     /// The views of a type.
     #[must_use]
     pub fn views(&self, kind: ResourceType) -> Arc<[ViewId]> {

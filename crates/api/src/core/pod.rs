@@ -23,6 +23,10 @@ pub struct PodSpec {
     pub node_name: Name,
     /// It has its node's addresses.
     pub host_network: bool,
+    /// Its own name in DNS; its name when empty.
+    pub hostname: Name,
+    /// The headless Service under which it has a name in DNS; none when empty.
+    pub subdomain: Name,
     /// For the names of ports.
     pub containers: Vec<Container>,
 }

@@ -88,7 +88,7 @@ impl Xds {
                 Type::Rds => ("routes", "rds"),
                 Type::Eds => ("endpoints", "eds"),
                 Type::Sds => ("secrets", "sds"),
-                Type::Vhds => continue,
+                Type::Vhds | Type::Nds => continue,
             };
             if !self.types.is_empty() && !self.types.iter().any(|wanted| wanted == short) {
                 continue;

@@ -121,7 +121,7 @@ fn show(response: &Response) -> String {
     format!("{}[{}]", response.kind.short(), parts.join(" "))
 }
 
-use ResourceType::{Cds, Eds, Lds, Rds, Vhds};
+use ResourceType::{Cds, Eds, Lds, Nds, Rds, Vhds};
 
 /// A stream on which everything was asked for and taken.
 fn settled() -> Bench {
@@ -140,6 +140,30 @@ fn settled() -> Bench {
     bench.ask(Vhds, &[]);
     bench.settle();
     bench
+}
+
+#[test]
+fn a_type_on_demand_is_answered_when_it_was_put_together_and_not_before() {
+    for variant in [Variant::Delta, Variant::Sotw] {
+        let mut bench = Bench::new(variant, Ordering::MakeBeforeBreak);
+        let mut commit = bench.publisher.commit();
+        commit.assign(CONNECTION, Assignment(vec![(Cds, [view(Cds)].into())]));
+        commit.publish();
+        bench.ask(Nds, &[]);
+        assert!(bench.take().is_empty(), "an empty answer would be taken for an empty table");
+        let mut commit = bench.publisher.commit();
+        commit.set(view(Nds), resource(Nds, "", "names"));
+        commit.assign(CONNECTION, Assignment(vec![(Nds, [view(Nds)].into())]));
+        commit.publish();
+        let responses = bench.take();
+        assert_eq!(
+            responses.iter().map(|response| (response.kind, response.resources.len())).collect::<Vec<_>>(),
+            [(Nds, 1)]
+        );
+        bench.answer(&responses[0], None);
+        bench.publish(&[(Nds, "", Some("more names"))]);
+        assert_eq!(bench.shown().len(), 1);
+    }
 }
 
 #[test]

@@ -190,6 +190,7 @@ fn splice() -> Figure {
                 network: Name::default(),
                 cluster: Name::from("Kubernetes"),
                 node: Name::default(),
+                dns: Name::default(),
             })
         })
         .collect();

@@ -30,6 +30,8 @@ impl Source for Everybody {
         Ok(id)
     }
 
+    fn asked(&self, _: ConnectionId, _: ResourceType) {}
+
     fn disconnect(&self, _: ConnectionId) {}
 
     fn refused(&self, _: ConnectionId, _: &Nack) {}
