@@ -10,7 +10,7 @@ use model::mesh::Edit;
 use model::proxies::{NodeFacts, SecretAccess};
 use model::settings::Base;
 use serde_json::{Map, Value};
-use translate::proxies::Configs;
+use translate::proxies::{Configs, Type};
 use translate::resources::Resources;
 use translate::views::Views;
 
@@ -69,6 +69,11 @@ pub fn resources(case: &Path) -> anyhow::Result<Value> {
             Some((name.to_string(), proto::to_json(&encoded.any())))
         });
         let named: Map<String, Value> = named.collect();
+        // Without an authority there are no roots to tell of.
+        if of == Type::Pcds {
+            anyhow::ensure!(named.is_empty(), "roots out of nothing");
+            continue;
+        }
         all.insert(format!("{of:?}").to_lowercase(), Value::Object(named));
     }
     Ok(Value::Object(all))

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, Request};
 use http_body_util::combinators::BoxBody;
@@ -93,7 +93,19 @@ impl Secured {
         path: &str,
         message: &Q,
     ) -> anyhow::Result<Result<A, Refused>> {
-        let (open, queue) = mpsc::channel::<Bytes>(1);
+        let mut talk = match self.talk(path, message).await? {
+            Ok(talk) => talk,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        talk.next().await
+    }
+
+    /// Opens a stream with its first message; or gives the status in its place.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn talk<Q: Message>(&mut self, path: &str, message: &Q) -> anyhow::Result<Result<Talk, Refused>> {
+        let (open, queue) = mpsc::channel::<Bytes>(4);
         open.send(xds::grpc::framed(message)).await?;
         let request =
             Request::post(format!("https://{}/{path}", self.address)).header("content-type", "application/grpc");
@@ -105,25 +117,52 @@ impl Secured {
         if let Some(refused) = status(response.headers())? {
             return Ok(Err(refused));
         }
-        let (mut body, mut buffer) = (response.into_body(), BytesMut::new());
-        while let Some(frame) = body.frame().await {
-            match frame?.into_data() {
-                Ok(data) => buffer.extend_from_slice(&data),
+        Ok(Ok(Talk { open, body: response.into_body(), buffer: BytesMut::new() }))
+    }
+}
+
+/// A stream of messages in both directions.
+pub struct Talk {
+    open: mpsc::Sender<Bytes>,
+    body: hyper::body::Incoming,
+    buffer: BytesMut,
+}
+
+impl Talk {
+    /// Says one more thing.
+    ///
+    /// # Errors
+    /// When the connection broke.
+    pub async fn say<Q: Message>(&self, message: &Q) -> anyhow::Result<()> {
+        Ok(self.open.send(xds::grpc::framed(message)).await?)
+    }
+
+    /// The next answer, or the status in its place.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn next<A: Message + Default>(&mut self) -> anyhow::Result<Result<A, Refused>> {
+        loop {
+            if let Some(message) = self.whole() {
+                return Ok(Ok(A::decode(message)?));
+            }
+            match self.body.frame().await.context("the stream ended")??.into_data() {
+                Ok(data) => self.buffer.extend_from_slice(&data),
                 Err(frame) => {
                     let trailers = frame.into_trailers().map_err(|_| anyhow::anyhow!("a frame of no kind"))?;
-                    let refused = status(&trailers)?.context("the stream ended well, without an answer")?;
-                    return Ok(Err(refused));
-                }
-            }
-            if buffer.len() >= 5 {
-                let length = u32::from_be_bytes([buffer[1], buffer[2], buffer[3], buffer[4]]) as usize;
-                if buffer.len() >= 5 + length {
-                    buffer.advance(5);
-                    return Ok(Ok(A::decode(buffer.split_to(length))?));
+                    return Ok(Err(status(&trailers)?.context("the stream ended well, without an answer")?));
                 }
             }
         }
-        bail!("the stream ended")
+    }
+
+    fn whole(&mut self) -> Option<Bytes> {
+        let length = u32::from_be_bytes(self.buffer.get(1..5)?.try_into().ok()?) as usize;
+        if self.buffer.len() < 5 + length {
+            return None;
+        }
+        self.buffer.advance(5);
+        Some(self.buffer.split_to(length).freeze())
     }
 }
 

@@ -1,12 +1,14 @@
 //! The secured port: certificates for those who prove who they are, discovery for those who are who they say, secrets for nobody else.
 
 use anyhow::ensure;
+use prost::Message;
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 use proto::envoy::config::core::v3::Node;
 use proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+use proto::istio::mesh::v1alpha1::ProxyConfig;
 use proto::istio::v1::auth::IstioCertificateRequest;
-use tests::secured::{Identity, Refused, Secured};
+use tests::secured::{Identity, Refused, Secured, Talk};
 
 use super::*;
 
@@ -189,27 +191,70 @@ fn a_gateways_key_goes_to_the_gateway_alone() {
     });
 }
 
+const TRUST: &str = "type.googleapis.com/istio.mesh.v1alpha1.ProxyConfig";
+
+/// The next roots that a stream is told, and the nonce.
+async fn told(talk: &mut Talk) -> anyhow::Result<(Vec<String>, String)> {
+    let answer: DeltaDiscoveryResponse = talk.next().await?.map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
+    let resource = answer.resources.first().and_then(|resource| resource.resource.as_ref());
+    let config = ProxyConfig::decode(resource.context("roots are told")?.value.as_slice())?;
+    Ok((config.ca_certificates_pem, answer.nonce))
+}
+
+fn take(nonce: String) -> DeltaDiscoveryRequest {
+    DeltaDiscoveryRequest { response_nonce: nonce, type_url: TRUST.to_owned(), ..Default::default() }
+}
+
+/// The last element of a new certificate's chain.
+async fn bundle(plane: &Plane, client: &mut Secured) -> anyhow::Result<String> {
+    let chain = client.certificate(&request()?.1).await?.map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
+    ensure!(chain.len() == 2 && plane.secure().is_some(), "{chain:?}");
+    Ok(chain[1].clone())
+}
+
 #[test]
-fn a_new_authority_is_taken_when_it_is_whole() {
+fn a_new_authority_is_known_to_all_before_it_signs_and_the_old_one_goes_last() {
     run(async {
-        let plane = plane(&[], &[])?;
+        let plane = plane(&[], &["--workload-cert-ttl", "4s", "--root-settle", "1s"])?;
         let old = roots(&plane)?;
         let ca = plane.folder().with_extension("ca").join("ca");
         let address = plane.secure().context("there is a secured port")?;
+        let mut client = Secured::connect(address, &old, None).await?.with_token(WEB);
+        let first = ask(node("sidecar~10.0.0.1~web-1.shop~shop.svc.cluster.local", "web"), TRUST, &[]);
+        let mut talk = client.talk(DELTA, &first).await?.map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
+        let (told_first, nonce) = told(&mut talk).await?;
+        ensure!(told_first == [old.clone()], "{told_first:?}");
+        talk.say(&take(nonce)).await?;
+
+        // A certificate without its key is not looked at twice; the key makes the set whole.
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
         let (cert, key) = ca::self_signed("next", i64::try_from(now)?)?;
-        // A certificate without its key: the old one stays. It is looked at until the files have been seen for sure.
         std::fs::write(ca.join("ca-cert.pem"), &cert)?;
         std::fs::write(ca.join("root-cert.pem"), &cert)?;
         for _ in 0..30 {
-            Secured::connect(address, &old, None).await.context("the old authority was dropped")?;
+            ensure!(bundle(&plane, &mut client).await? == old, "half an authority was taken");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         std::fs::write(ca.join("ca-key.pem"), &key)?;
-        while Secured::connect(address, &cert, None).await.is_err() {
+        let (both, nonce) = told(&mut talk).await?;
+        ensure!(both == [old.clone(), cert.clone()], "{both:?}");
+        let before = bundle(&plane, &mut client).await?;
+        ensure!(before == format!("{old}{cert}"), "the old one signs while the new one is made known");
+        // Nothing is signed below the new root while this stream has not taken it.
+        for _ in 0..40 {
+            ensure!(bundle(&plane, &mut client).await? == before, "it was not waited for");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        ensure!(Secured::connect(address, &old, None).await.is_err(), "the old root still names it");
+        talk.say(&take(nonce)).await?;
+        let (turned, nonce) = told(&mut talk).await?;
+        ensure!(turned == [cert.clone(), old.clone()], "{turned:?}");
+        talk.say(&take(nonce)).await?;
+        ensure!(bundle(&plane, &mut client).await? == format!("{cert}{old}"), "the new one signs");
+        Secured::connect(address, &old, None).await.context("who has the old root only was dropped at once")?;
+        let (last, _) = told(&mut talk).await?;
+        ensure!(last == [cert.clone()], "{last:?}");
+        Secured::connect(address, &cert, None).await.context("the new root names the control plane")?;
+        ensure!(Secured::connect(address, &old, None).await.is_err(), "the old root still does");
         Ok(())
     });
 }

@@ -49,7 +49,8 @@ pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     /// PEM, from the authority's own certificate towards the root, which is not among them.
     between: Vec<String>,
-    roots: String,
+    /// PEM: the roots that vouch for workloads, the one of this authority first.
+    roots: Vec<String>,
     /// When the first certificate of the chain ends, in Unix time.
     not_after: i64,
     /// When the first of the roots ends, in Unix time.
@@ -78,11 +79,13 @@ impl Authority {
         let refuse = |error: rcgen::Error| Refusal::new(Reason::Cert, format!("the certificate cannot sign: {error}"));
         let issuer = Issuer::from_ca_cert_der(&own.into(), check::signing_key(files.key)?).map_err(refuse)?;
         let is_root = |raw: &[u8]| material.roots.iter().any(|root| root == raw);
+        let anchor = chain.last().map(|last| last.as_raw().to_vec()).unwrap_or_default();
+        let others = material.roots.iter().filter(|root| **root != anchor);
         let between = chain.iter().filter(|each| !is_root(each.as_raw())).map(|each| certificate_pem(each.as_raw()));
         let authority = Self {
             issuer,
             between: between.collect(),
-            roots: material.roots.iter().map(|root| certificate_pem(root)).collect(),
+            roots: std::iter::once(&anchor).chain(others).map(|root| certificate_pem(root)).collect(),
             roots_end: material.roots.iter().filter_map(|root| check::ends(root)).min().unwrap_or(now),
             warnings: fine.warnings,
             not_after: chain.iter().map(|each| each.validity().not_after.timestamp()).min().unwrap_or(now),
@@ -151,7 +154,7 @@ impl Authority {
         }
         let mut chain = vec![self.sign(key, names, (now - SKEW, not_after))?];
         chain.extend(self.between.iter().cloned());
-        chain.push(self.roots.clone());
+        chain.push(self.roots.concat());
         Ok(Issued { chain, not_after })
     }
 
@@ -166,9 +169,20 @@ impl Authority {
         Ok(params.signed_by(key, &self.issuer)?.pem())
     }
 
-    /// The bundle of roots, as PEM.
+    /// The same authority where further roots, each as PEM, vouch for workloads too.
     #[must_use]
-    pub fn roots(&self) -> &str {
+    pub fn trusting(mut self, roots: impl IntoIterator<Item = String>) -> Self {
+        for root in roots {
+            if !self.roots.contains(&root) {
+                self.roots.push(root);
+            }
+        }
+        self
+    }
+
+    /// The roots that vouch for workloads, each as PEM: first the one that the authority's chain leads to.
+    #[must_use]
+    pub fn roots(&self) -> &[String] {
         &self.roots
     }
 
@@ -197,11 +211,37 @@ impl Authority {
 /// When the library cannot sign.
 pub fn self_signed(organization: &str, now: i64) -> Result<(String, String), Error> {
     let key = KeyPair::generate()?;
+    Ok((root(organization, &key, now)?, key.serialize_pem()))
+}
+
+/// The same self-signed root with a new time, as PEM. Name and key stay: what it signed before verifies against either
+/// (`istio: security/pkg/pki/ca/selfsignedcarootcertrotator.go`).
+///
+/// # Errors
+/// When these are not certificate and key of a root as [`self_signed`] makes it.
+pub fn prolonged(cert: &[u8], key: &[u8], now: i64) -> Result<String, Refusal> {
+    let refuse = |text: String| Refusal::new(Reason::Cert, text);
+    let subject = |pem: &[u8]| -> Result<(Vec<u8>, String), String> {
+        let ders = read::certificates(pem)?;
+        let parsed = read::parse_all(&ders)?;
+        let subject = parsed.first().ok_or("it is empty")?.subject();
+        let organization = subject.iter_organization().next().and_then(|of| of.as_str().ok()).unwrap_or_default();
+        Ok((subject.as_raw().to_vec(), organization.to_owned()))
+    };
+    let (name, organization) = subject(cert).map_err(refuse)?;
+    let made = root(&organization, &check::signing_key(key)?, now).map_err(|error| refuse(error.to_string()))?;
+    match subject(made.as_bytes()).map_err(refuse)? {
+        (same, _) if same == name => Ok(made),
+        _ => Err(refuse("its name has more than an organization".to_owned())),
+    }
+}
+
+fn root(organization: &str, key: &KeyPair, now: i64) -> Result<String, Error> {
     let mut params = params((now - SKEW, now.saturating_add(ROOT_LIFETIME)))?;
     params.distinguished_name.push(DnType::OrganizationName, organization);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    Ok((params.self_signed(&key)?.pem(), key.serialize_pem()))
+    Ok(params.self_signed(key)?.pem())
 }
 
 /// What all certificates have in common: a random number, a time, no name.

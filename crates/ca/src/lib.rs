@@ -8,7 +8,7 @@ mod read;
 mod request;
 mod signature;
 
-pub use authority::{Authority, Issued, Lifetimes, self_signed};
+pub use authority::{Authority, Issued, Lifetimes, prolonged, self_signed};
 pub use check::{Fine, Plugged, Reason, Refusal, Workload, plugged, roots, workload};
 pub use check::{ends, uris_of};
 pub use request::Error;

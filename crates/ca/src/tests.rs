@@ -301,6 +301,32 @@ fn requests_are_limited_in_time_size_and_kind() {
 }
 
 #[test]
+fn a_root_made_anew_vouches_for_what_was_signed_before() {
+    let bench = Bench::new("prolonged");
+    let (old, key) = self_signed("cluster.local", now() - 9 * 365 * 24 * 3600).unwrap();
+    let again = prolonged(old.as_bytes(), key.as_bytes(), now()).unwrap();
+    let load = |root: &str| {
+        let (cert, root) = (root.as_bytes(), root.as_bytes());
+        Authority::load(&Plugged { cert, key: key.as_bytes(), root, chain: &[], crl: &[] }, now()).unwrap()
+    };
+    let (before, after) = (load(&old), load(&again));
+    assert!(after.not_after() > before.not_after() + 8 * 365 * 24 * 3600);
+    let (leaf, _) = before.serve(&["istiod.istio-system.svc".to_owned()], now()).unwrap();
+    bench.write("leaf.pem", &leaf.chain[0]);
+    for (name, root) in [("old.pem", &old), ("new.pem", &again)] {
+        bench.write(name, root);
+        bench.openssl(&format!("verify -CAfile {name} leaf.pem"));
+    }
+    let both = after.trusting([old.clone(), again.clone()]);
+    assert_eq!(both.roots(), [again, old], "its own root first, each once");
+    let (other, key) = self_signed("cluster.local", now()).unwrap();
+    bench.write("other.key", &key);
+    bench.openssl("req -new -x509 -key other.key -subj /C=GR/O=x/CN=y -out named.pem");
+    assert!(prolonged(&bench.read("named.pem"), key.as_bytes(), now()).is_err(), "the name would change");
+    assert!(prolonged(other.as_bytes(), b"no key", now()).is_err());
+}
+
+#[test]
 fn a_self_signed_root_signs_for_workloads_and_servers() {
     let bench = Bench::new("own");
     let (cert, key) = self_signed("cluster.local", now()).unwrap();

@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use xds::{Limits, Ordering, Publisher, Server};
 
+use crate::authority::{Follower, Streams};
 use crate::control::{Command, Control};
 use crate::debug::{self, Pages};
 use crate::discovery::Discovery;
@@ -31,7 +32,7 @@ pub struct App {
     settings: Settings,
     xds: TcpListener,
     http: TcpListener,
-    secure: Option<(TcpListener, Secure)>,
+    secure: Option<(TcpListener, Secure, Follower)>,
     server: Server,
     control: Control,
 }
@@ -57,7 +58,8 @@ impl App {
         let secure = match &settings.ca_dir {
             Some(folder) => {
                 let listener = bind("secured", settings.secure_address)?;
-                Some((listener, Secure::open(&settings, folder, control.clone())?))
+                let (secure, follower) = Secure::open(&settings, folder, control.clone())?;
+                Some((listener, secure, follower))
             }
             None => None,
         };
@@ -77,7 +79,7 @@ impl App {
     /// # Errors
     /// When the system does not tell it.
     pub fn secure_address(&self) -> std::io::Result<Option<SocketAddr>> {
-        self.secure.as_ref().map(|(listener, _)| listener.local_addr()).transpose()
+        self.secure.as_ref().map(|(listener, ..)| listener.local_addr()).transpose()
     }
 
     /// The address of the pages.
@@ -97,9 +99,10 @@ impl App {
             let sink = move |changes| control.send(Command::Files(changes));
             files::watch(paths, sink, watched).await.context("watching the configuration")
         });
-        let counts = self.secure.as_ref().map(|(_, secure)| secure.clone());
-        if let Some((listener, secure)) = self.secure {
-            tasks.spawn("authority", OnExit::LogOnly, secure.keeper.clone().follow(stop.clone()));
+        let counts = self.secure.as_ref().map(|(_, secure, _)| secure.clone());
+        if let Some((listener, secure, follower)) = self.secure {
+            let audience = Streams { control: self.control.clone(), server: self.server.clone() };
+            tasks.spawn("authority", OnExit::LogOnly, follower.run(audience, stop.clone()));
             let (server, stop, grace) = (self.server.clone(), stop.clone(), self.settings.grace());
             tasks.spawn("secured", OnExit::StopProcess, async move {
                 server.serve_at(secure, listener, stop, grace).await;

@@ -1,27 +1,39 @@
-//! The certificate authority of a folder: made there when it is empty, taken into use as one verified unit, replaced when its files
-//! change, kept when they no longer do. Files as in Istio's Secrets `cacerts` and `istio-ca-secret`.
+//! The certificate authority of a folder: made there when it is empty, taken into use as one verified unit, kept when its files no
+//! longer do, and replaced in stages when they are others: the new root is made known, then it signs, then the old one goes.
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::Context;
 use arc_swap::ArcSwap;
-use ca::{Authority, Plugged};
+use ca::Authority;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio_util::sync::CancellationToken;
 
+mod audience;
+mod files;
+mod rotation;
+
+pub(crate) use audience::Streams;
+use audience::{Audience, Standing};
+use files::Files;
+use rotation::Rotation;
+pub(crate) use rotation::Stage;
+
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
-/// File names: certificate, key, roots, chain. The second set is what cert-manager writes.
-const SETS: [[&str; 4]; 2] =
-    [["ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem"], ["tls.crt", "tls.key", "ca.crt", ""]];
-const REVOKED: &str = "ca-crl.pem";
+/// A new root is made known so many times as long after a start, when all proxies are reconnecting.
+const AT_START: u32 = 6;
+/// A root that was made here is made anew when it has less than this to go, in seconds: a fifth of its time, as Istio's default.
+const PROLONG: i64 = 2 * 365 * 24 * 3600;
+/// An end that is so near is told, in seconds, and how often.
+const NEAR: i64 = 30 * 24 * 3600;
+const TELL: Duration = Duration::from_secs(24 * 3600);
 
 /// Now, in Unix time.
 pub(crate) fn now() -> i64 {
@@ -32,93 +44,193 @@ pub(crate) fn now() -> i64 {
 /// What follows from the files, replaced together.
 pub(crate) struct InUse {
     pub(crate) authority: Authority,
-    /// How the control plane's own port is served: with a certificate of this authority, to clients that may have one too.
+    /// How the control plane's own port is served: with a certificate of the mesh, to clients that may have one too.
     pub(crate) tls: Arc<ServerConfig>,
+    /// How far a replacement is.
+    pub(crate) stage: Stage,
 }
 
 /// The authority in use.
 #[derive(Clone)]
 pub(crate) struct Keeper {
-    folder: PathBuf,
-    /// Names of the control plane.
-    names: Arc<[String]>,
     current: Arc<ArcSwap<InUse>>,
-}
-
-/// The files, as read.
-#[derive(PartialEq, Eq)]
-struct Files {
-    set: [Vec<u8>; 4],
-    crl: Vec<Vec<u8>>,
+    /// When the last of what was signed ends, in Unix time.
+    last: Arc<AtomicI64>,
 }
 
 impl Keeper {
-    /// Takes the folder's authority into use; one is made for `organization` when the folder has none.
-    ///
-    /// # Errors
-    /// When its files would not do as an authority.
-    pub(crate) fn open(folder: &Path, organization: &str, names: Vec<String>) -> anyhow::Result<Self> {
-        if !SETS.iter().flatten().any(|name| !name.is_empty() && folder.join(name).exists()) {
-            make(folder, organization)?;
-        }
-        let names: Arc<[String]> = names.into();
-        let current = Arc::new(ArcSwap::from_pointee(InUse::new(&read(folder)?, &names)?));
-        Ok(Self { folder: folder.to_owned(), names, current })
-    }
-
     /// What is in use now.
     pub(crate) fn current(&self) -> Arc<InUse> {
         self.current.load_full()
     }
 
-    /// Follows the files until `stop`.
-    pub(crate) async fn follow(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut known = read(&self.folder).ok();
+    /// Notes that something was signed that ends then, in Unix time.
+    pub(crate) fn signed(&self, until: i64) {
+        self.last.fetch_max(until, Ordering::Relaxed);
+    }
+}
+
+/// Follows the files.
+pub(crate) struct Follower {
+    keeper: Keeper,
+    folder: PathBuf,
+    /// Names of the control plane.
+    names: Vec<String>,
+    /// How long a workload's certificate lasts: who does not tell whether it took a root has it after this time.
+    patience: Duration,
+    /// The files as last read.
+    known: Files,
+    rotation: Rotation,
+    /// The roots that are made known now, and since when and how long at least.
+    roots: Vec<String>,
+    since: Instant,
+    settle: Duration,
+    /// How long at least they are made known but after a start.
+    settled: Duration,
+    told: Option<Instant>,
+}
+
+/// Takes the folder's authority into use; one is made for `organization` when the folder has none. Certificates of workloads last
+/// `usual` seconds; new roots are made known for `settle` seconds.
+///
+/// # Errors
+/// When its files would not do as an authority.
+pub(crate) fn open(
+    folder: &Path,
+    organization: &str,
+    names: Vec<String>,
+    (usual, settle): (i64, i64),
+) -> anyhow::Result<(Keeper, Follower)> {
+    let known = Files::open(folder, organization, now())?;
+    let last = now().saturating_add(usual);
+    let rotation = Rotation::restore(folder, known.clone(), last, now())?;
+    let current = Arc::new(ArcSwap::from_pointee(InUse::new(&rotation, &names)?));
+    let keeper = Keeper { current, last: Arc::new(AtomicI64::new(last)) };
+    let [patience, settled] = [usual, settle].map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
+    let (roots, since) = (rotation.roots(), Instant::now());
+    let follower = Follower {
+        keeper: keeper.clone(),
+        folder: folder.to_owned(),
+        names,
+        patience,
+        known,
+        rotation,
+        roots,
+        since,
+        settle: settled * AT_START,
+        settled,
+        told: None,
+    };
+    follower.remember();
+    Ok((keeper, follower))
+}
+
+impl Follower {
+    /// Follows the files until `stop`; `audience` are those who have to know the roots.
+    pub(crate) async fn run(mut self, audience: impl Audience, stop: CancellationToken) -> anyhow::Result<()> {
+        audience.tell(self.roots.clone());
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(LOOK) => {}
             }
-            let found = match read(&self.folder) {
-                Ok(found) if known.as_ref() == Some(&found) => continue,
-                Ok(found) => found,
-                // Between two files of a set being replaced.
-                Err(error) => {
-                    tracing::debug!("the CA's files cannot be read now: {error:#}");
-                    continue;
-                }
-            };
-            match InUse::new(&found, &self.names) {
-                Ok(next) => {
-                    tracing::info!(ends = next.authority.not_after(), "the CA was replaced");
-                    self.current.store(Arc::new(next));
-                }
-                Err(error) => tracing::warn!("the CA's new files are not used, the old ones stay: {error:#}"),
+            let changed = self.look() | self.advance(&audience) | self.rotation.forget(now());
+            if changed && let Err(error) = self.replace(&audience) {
+                tracing::error!("the CA's new state is not used, the old one stays: {error:#}");
             }
-            known = Some(found);
+            self.mind_the_end();
+        }
+    }
+
+    /// Looks at the files; says whether they are others.
+    fn look(&mut self) -> bool {
+        let found = match Files::read(&self.folder) {
+            Ok(found) if found == self.known => return false,
+            Ok(found) => found,
+            // Between two files of a set being replaced.
+            Err(error) => {
+                tracing::debug!("the CA's files cannot be read now: {error:#}");
+                return false;
+            }
+        };
+        self.known = found.clone();
+        let aimed = self.rotation.aim(found, self.keeper.last.load(Ordering::Relaxed), now());
+        aimed.inspect_err(|error| tracing::warn!("the CA's new files are not used, the old ones stay: {error}")).is_ok()
+    }
+
+    /// Takes the next authority into use once its root is known; says whether it did.
+    fn advance(&mut self, audience: &impl Audience) -> bool {
+        let told = self.roots == self.rotation.roots();
+        if !self.rotation.waits() || !told || self.since.elapsed() < self.settle {
+            return false;
+        }
+        let Some(standing) = audience.standing(&self.roots) else { return false };
+        let Standing { waiting, unaware } = &standing;
+        let lasts = self.since.elapsed() >= self.patience;
+        if !waiting.is_empty() || !(unaware.is_empty() || lasts) {
+            let examples: Vec<&String> = waiting.iter().chain(unaware).take(3).collect();
+            let (waiting, unaware) = (waiting.len(), unaware.len());
+            tracing::debug!(waiting, unaware, ?examples, "the new root is not known to all");
+            return false;
+        }
+        // What is being signed just now counts as well.
+        let usual = i64::try_from(self.patience.as_secs()).unwrap_or_default();
+        let last = self.keeper.last.swap(now(), Ordering::Relaxed).max(now().saturating_add(usual));
+        self.rotation.switch(last, now());
+        true
+    }
+
+    /// Takes the rotation's state into use, and makes its roots known.
+    fn replace(&mut self, audience: &impl Audience) -> anyhow::Result<()> {
+        let next = InUse::new(&self.rotation, &self.names)?;
+        tracing::info!(ends = next.authority.not_after(), stage = ?next.stage, "the CA changed");
+        self.keeper.current.store(Arc::new(next));
+        let roots = self.rotation.roots();
+        if roots != self.roots {
+            audience.tell(roots.clone());
+            (self.roots, self.since, self.settle) = (roots, Instant::now(), self.settled);
+        }
+        self.remember();
+        Ok(())
+    }
+
+    fn remember(&self) {
+        if let Err(error) = self.rotation.save(&self.folder) {
+            tracing::debug!("a replacement of the CA would not outlive this process: {error:#}");
+        }
+    }
+
+    /// Makes the root anew in time where it was made here; else tells that its end is near.
+    fn mind_the_end(&mut self) {
+        let left = self.rotation.ends() - now();
+        if left > PROLONG || self.rotation.stage() != Stage::Steady {
+            return;
+        }
+        let Err(error) = self.rotation.files().prolong(&self.folder, now()) else { return };
+        if left < NEAR && self.told.is_none_or(|told| told.elapsed() >= TELL) {
+            self.told = Some(Instant::now());
+            tracing::warn!(days = left / (24 * 3600), "the CA ends soon, and is not made anew: {error:#}");
         }
     }
 }
 
 impl InUse {
-    fn new(files: &Files, names: &[String]) -> anyhow::Result<Self> {
-        let [cert, key, root, chain] = &files.set;
-        let plugged = Plugged { cert, key, root, chain: std::slice::from_ref(chain), crl: &files.crl };
-        let authority = Authority::load(&plugged, now())?;
-        authority.warnings().iter().for_each(|warning| tracing::warn!("the CA: {warning}"));
-        let tls = serve(&authority, names).context("making the control plane's own certificate")?;
-        Ok(Self { authority, tls: Arc::new(tls) })
+    fn new(rotation: &Rotation, names: &[String]) -> anyhow::Result<Self> {
+        let authority = rotation.authority(now())?;
+        let tls = serve(&rotation.server(now())?, authority.roots(), names);
+        let tls = tls.context("making the control plane's own certificate")?;
+        Ok(Self { authority, tls: Arc::new(tls), stage: rotation.stage() })
     }
 }
 
 /// TLS 1.2 and later, HTTP/2, client certificates optional: others have tokens.
-fn serve(authority: &Authority, names: &[String]) -> anyhow::Result<ServerConfig> {
+fn serve(authority: &Authority, trusted: &[String], names: &[String]) -> anyhow::Result<ServerConfig> {
     let (issued, key) = authority.serve(names, now())?;
     let (_, chain) = issued.chain.split_last().context("a chain has roots")?;
     let chain = chain.concat();
     let chain = CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<Vec<_>, _>>()?;
     let mut roots = RootCertStore::empty();
-    for root in CertificateDer::pem_slice_iter(authority.roots().as_bytes()) {
+    for root in CertificateDer::pem_slice_iter(trusted.concat().as_bytes()) {
         roots.add(root?)?;
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -129,35 +241,4 @@ fn serve(authority: &Authority, names: &[String]) -> anyhow::Result<ServerConfig
     let mut config = config.with_client_cert_verifier(clients).with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)
-}
-
-fn read(folder: &Path) -> anyhow::Result<Files> {
-    let file = |name: &str| {
-        let path = folder.join(name);
-        std::fs::read(&path).with_context(|| format!("reading {} of the CA; are all its files there?", path.display()))
-    };
-    let Some([cert, key, root, chain]) = SETS.into_iter().find(|set| folder.join(set[0]).exists()) else {
-        bail!("{} has neither {} nor {}", folder.display(), SETS[0][0], SETS[1][0]);
-    };
-    let chain = if !chain.is_empty() && folder.join(chain).exists() { file(chain)? } else { Vec::new() };
-    let crl = if folder.join(REVOKED).exists() { vec![file(REVOKED)?] } else { Vec::new() };
-    Ok(Files { set: [file(cert)?, file(key)?, file(root)?, chain], crl })
-}
-
-/// Makes a self-signed authority. Its key is for nobody else to read.
-fn make(folder: &Path, organization: &str) -> anyhow::Result<()> {
-    let (cert, key) = ca::self_signed(organization, now())?;
-    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-    let [cert_file, key_file, root_file, _] = SETS[0];
-    // The certificate comes last: with it the set is complete.
-    for (name, text, mode) in [(key_file, &key, 0o600), (root_file, &cert, 0o644), (cert_file, &cert, 0o644)] {
-        let path = folder.join(name);
-        let mut options = std::fs::OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(mode).open(&path);
-        let mut file = file.with_context(|| format!("making {}", path.display()))?;
-        file.write_all(text.as_bytes()).with_context(|| format!("writing {}", path.display()))?;
-    }
-    tracing::warn!("{} was empty: a self-signed CA was made there", folder.display());
-    ensure!(folder.join(cert_file).exists(), "the CA's certificate vanished");
-    Ok(())
 }

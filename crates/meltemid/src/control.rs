@@ -21,6 +21,8 @@ const LATEST: Duration = Duration::from_secs(1);
 pub enum Command {
     /// Configuration changed.
     Files(files::Changes),
+    /// The roots that vouch for workloads changed: each as PEM.
+    Trust(Vec<String>),
     /// A proxy connected.
     Connect(ProxyId, Box<Proxy>),
     /// A proxy's agent resolves names.
@@ -128,6 +130,7 @@ impl Writer {
         for command in batch {
             match command {
                 Command::Files(changes) => self.files(changes, &mut edit),
+                Command::Trust(roots) => edit.trust(roots),
                 Command::Connect(id, proxy) => {
                     edit.connect(id, *proxy);
                     edit.txn().demand::<Configs>(id);

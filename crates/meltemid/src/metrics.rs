@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use prometheus::{Encoder, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use xds::Server;
 
+use crate::authority::Stage;
 use crate::control::Control;
 use crate::secure::Secure;
 
@@ -46,14 +47,26 @@ fn certificates(registry: &Registry, secure: &Secure) -> anyhow::Result<()> {
     let counts = &secure.counts;
     let read = |counter: &AtomicU64| i64::try_from(counter.load(Ordering::Relaxed));
     let used = secure.keeper.current();
-    let (ends, roots_end) = (used.authority.not_after(), used.authority.roots_end());
+    let (ends, roots_end, now) = (used.authority.not_after(), used.authority.roots_end(), crate::authority::now());
+    let stage = match used.stage {
+        Stage::Steady => 0,
+        Stage::Distributing => 1,
+        Stage::Switched(_) => 2,
+    };
     for (name, help, value) in [
         ("citadel_server_csr_count", "Certificate requests.", read(&counts.requests)?),
         ("citadel_server_success_cert_issuance_count", "Certificates issued.", read(&counts.issued)?),
         ("citadel_server_authentication_failure_count", "Calls without an identity.", read(&counts.unauthenticated)?),
         ("citadel_server_csr_parsing_err_count", "Certificate requests that are none.", read(&counts.unreadable)?),
         ("citadel_server_cert_chain_expiry_timestamp", "When the CA's chain ends, in Unix time.", ends),
+        ("citadel_server_cert_chain_expiry_seconds", "How long the CA's chain still lasts.", ends - now),
         ("citadel_server_root_cert_expiry_timestamp", "When the first root ends, in Unix time.", roots_end),
+        ("citadel_server_root_cert_expiry_seconds", "How long the first root still lasts.", roots_end - now),
+        (
+            "meltemi_root_rotation_stage",
+            "0: none runs; 1: a root is made known; 2: the former is still trusted.",
+            stage,
+        ),
     ] {
         let gauge = IntGauge::new(name, help)?;
         gauge.set(value);

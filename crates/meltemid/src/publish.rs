@@ -109,6 +109,7 @@ fn kind(of: Type) -> ResourceType {
         Type::Rds => ResourceType::Rds,
         Type::Vhds => ResourceType::Vhds,
         Type::Nds => ResourceType::Nds,
+        Type::Pcds => ResourceType::Pcds,
     }
 }
 

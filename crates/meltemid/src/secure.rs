@@ -20,7 +20,7 @@ use tonic::Status;
 use xds::grpc::{self, Answer};
 use xds::{Caller, Door};
 
-use crate::authority::{Keeper, now};
+use crate::authority::{self, Follower, Keeper, now};
 use crate::callers::Callers;
 use crate::control::Control;
 use crate::settings::Settings;
@@ -52,19 +52,21 @@ pub(crate) struct Secure {
 }
 
 impl Secure {
-    /// With the authority in `folder`, made there if need be.
+    /// With the authority in `folder`, made there if need be, and who follows its files.
     ///
     /// # Errors
     /// When the authority or the settings of callers would not do.
-    pub(crate) fn open(settings: &Settings, folder: &Path, control: Control) -> anyhow::Result<Self> {
+    pub(crate) fn open(settings: &Settings, folder: &Path, control: Control) -> anyhow::Result<(Self, Follower)> {
         // Before the configuration is read only this much is known; the organization of a root is but a label.
         let domain = &settings.domain;
-        let keeper = Keeper::open(folder, domain, settings.names())
+        let lifetimes = settings.lifetimes();
+        let times = (lifetimes.usual, settings.root_settle);
+        let (keeper, follower) = authority::open(folder, domain, settings.names(), times)
             .with_context(|| format!("the certificate authority in {}", folder.display()))?;
         let callers = Callers::new(settings.token_file.as_deref(), settings.jwt_rule.as_ref())?;
         let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let signers = Arc::new(Semaphore::new(processors));
-        Ok(Self { keeper, callers, control, lifetimes: settings.lifetimes(), counts: Arc::default(), signers })
+        Ok((Self { keeper, callers, control, lifetimes, counts: Arc::default(), signers }, follower))
     }
 
     /// The trust domain of the mesh.
@@ -96,6 +98,7 @@ impl Secure {
         match signed {
             Ok(issued) => {
                 self.counts.issued.fetch_add(1, Ordering::Relaxed);
+                self.keeper.signed(issued.not_after);
                 tracing::debug!(%identity, ends = issued.not_after, "certificate issued");
                 Ok(IstioCertificateResponse { cert_chain: issued.chain })
             }

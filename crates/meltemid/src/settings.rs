@@ -48,6 +48,10 @@ pub struct Settings {
     /// How long a workload's certificate may last; who asks for longer is refused.
     #[arg(long, default_value = "2160h", value_name = "DURATION", env = "MAX_WORKLOAD_CERT_TTL", value_parser = api::scalars::Duration::parse_seconds)]
     pub max_workload_cert_ttl: i64,
+    /// How long a new root is made known at least before anything is signed below it. After a start it is six times as long, since all
+    /// proxies are reconnecting.
+    #[arg(long, default_value = "10s", value_name = "DURATION", env = "MELTEMI_ROOT_SETTLE", value_parser = api::scalars::Duration::parse_seconds)]
+    pub root_settle: i64,
     /// Address of readiness, metrics and debug pages. They are not authenticated: keep it on loopback.
     #[arg(long, default_value = "127.0.0.1:15014", value_name = "ADDRESS", env = "MELTEMI_HTTP_ADDRESS")]
     pub http_address: SocketAddr,

@@ -9,7 +9,7 @@ use names::{Name, Namespace};
 
 use crate::door::{Change, Door, Incoming};
 use crate::proxies::{AskedForNames, Proxies, Proxy, ProxyId};
-use crate::settings::{Base, Bases, Settings};
+use crate::settings::{Base, Bases, Settings, TrustBundle};
 use crate::{Id, Objects, Row, endpoints, gateways, peers, policy, proxies, rules, scopes, services, settings};
 
 /// The model's tables; `translate` adds its own on top.
@@ -17,7 +17,8 @@ use crate::{Id, Objects, Row, endpoints, gateways, peers, policy, proxies, rules
 pub fn schema() -> Schema {
     macro_rules! inputs {
         ($($field:ident: $kind:ident),* $(,)?) => {
-            Schema::new().input::<Bases>().input::<Proxies>().input::<AskedForNames>()$(.input::<Objects<api::$kind>>())*
+            Schema::new().input::<Bases>().input::<TrustBundle>().input::<Proxies>().input::<AskedForNames>()
+                $(.input::<Objects<api::$kind>>())*
         };
     }
     api::for_each_kind!(inputs)
@@ -185,6 +186,11 @@ impl Edit {
     /// The agent of a proxy wants the names that it may resolve.
     pub fn ask_for_names(&mut self, id: ProxyId) {
         self.txn.set::<AskedForNames>(id, ());
+    }
+
+    /// The roots that vouch for workloads, each as PEM, changed.
+    pub fn trust(&mut self, roots: Vec<String>) {
+        self.txn.set::<TrustBundle>((), roots);
     }
 
     /// Roots and rows of tables on top of the model's.

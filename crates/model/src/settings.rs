@@ -53,6 +53,16 @@ impl Input for Bases {
     const NAME: &'static str = "base";
 }
 
+/// The roots that vouch for the mesh's workloads, each as PEM; the one that signs now comes first. The one row of its table, absent
+/// without a certificate authority.
+pub struct TrustBundle;
+
+impl Input for TrustBundle {
+    type Key = ();
+    type Value = Vec<String>;
+    const NAME: &'static str = "trust-bundle";
+}
+
 /// MeshConfig with all defaults filled in, and what is fixed at start.
 #[derive(Clone, PartialEq, Debug)]
 pub struct MeshSettings {

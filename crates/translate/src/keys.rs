@@ -361,4 +361,6 @@ pub enum ViewKey {
     GrpcListeners(Arc<Scope>),
     /// Route tables of gRPC clients.
     GrpcTables(Arc<Scope>),
+    /// What agents are told of the mesh.
+    Trust,
 }

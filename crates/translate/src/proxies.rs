@@ -28,6 +28,8 @@ pub enum Type {
     Vhds,
     /// Names for the agent.
     Nds,
+    /// What agents are told of the mesh.
+    Pcds,
 }
 
 /// The views of a proxy.
@@ -59,6 +61,9 @@ impl Derived for Configs {
             Kind::Waypoint | Kind::Ztunnel => Vec::new(),
         };
         views.extend(names(&facet));
+        if !views.is_empty() {
+            views.push((Type::Pcds, vec![ViewKey::Trust]));
+        }
         let held = views.into_iter().map(|(of, keys)| {
             let keys: Vec<ViewKey> = keys.iter().map(|key| read.hold::<Views>(key)).collect();
             (of, keys)

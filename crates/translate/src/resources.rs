@@ -26,6 +26,8 @@ pub enum ResourceKey {
     Host(Name, Arc<HostKey>),
     /// NDS.
     Names(Arc<NamesKey>),
+    /// PCDS: there is one.
+    Trust,
 }
 
 /// The table of encoded resources.
@@ -46,6 +48,7 @@ impl Derived for Resources {
             ResourceKey::Table(key) => hosts::table(key, read),
             ResourceKey::Host(table, key) => hosts::alone(table, key, read),
             ResourceKey::Names(key) => Some(nametable::encoded(key, read)),
+            ResourceKey::Trust => secrets::trust(read),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use graph::Reader;
 use model::core::Secret as Written;
+use model::settings::TrustBundle;
 use model::{Id, Objects};
 use names::Name;
 use proto::Encoded;
@@ -10,6 +11,8 @@ use proto::envoy::config::core::v3::{ConfigSource, DataSource, data_source};
 use proto::envoy::extensions::transport_sockets::tls::v3::{
     CertificateValidationContext, SdsSecretConfig, Secret, TlsCertificate, secret,
 };
+
+use proto::istio::mesh::v1alpha1::ProxyConfig;
 
 use crate::keys::SecretKey;
 use crate::wire::{ads, base64};
@@ -32,6 +35,15 @@ pub(crate) fn roots_name(credential: &str) -> Name {
 /// Over this stream. It is not waited for without end: one that is missing must not hold back what refers to it.
 pub(crate) fn reference(name: &str) -> SdsSecretConfig {
     SdsSecretConfig { name: name.to_owned(), sds_config: Some(ConfigSource { initial_fetch_timeout: None, ..ads() }) }
+}
+
+/// The name of what agents are told of the mesh; they do not look at it.
+pub(crate) const TRUST: &str = "default";
+
+/// The roots that vouch for workloads, for agents (`istio: pilot/pkg/xds/pcds.go`).
+pub(crate) fn trust(read: &mut Reader<'_>) -> Option<Encoded> {
+    let roots = read.input::<TrustBundle>(&())?;
+    Some(Encoded::new(TRUST, &ProxyConfig { ca_certificates_pem: (*roots).clone() }))
 }
 
 /// The resource. A Secret that Envoy would refuse is left out and reported, so that it takes no others along; Istio sends it.

@@ -79,6 +79,7 @@ impl Derived for Views {
             ViewKey::Names(names) => draft.add(Name::default(), ResourceKey::Names(names.clone())),
             ViewKey::GrpcListeners(scope) => routes::grpc_listeners(scope, &mut draft, read),
             ViewKey::GrpcTables(scope) => routes::grpc_tables(scope, &mut draft, read),
+            ViewKey::Trust => draft.add(crate::secrets::TRUST.into(), ResourceKey::Trust),
         }
         Some(draft.finish(read))
     }

@@ -19,6 +19,8 @@ pub enum ResourceType {
     Ecds,
     /// Names and their addresses, for the agent beside a proxy; one resource without a name.
     Nds,
+    /// What agents are told of the mesh: the roots that vouch for it.
+    Pcds,
 }
 
 /// What a proxy is told of a name that does not exist.
@@ -34,8 +36,8 @@ pub(crate) enum Absent {
 
 impl ResourceType {
     /// All, in push order: what is referred to comes before what refers to it.
-    pub const ALL: [Self; 8] =
-        [Self::Cds, Self::Eds, Self::Sds, Self::Lds, Self::Rds, Self::Vhds, Self::Ecds, Self::Nds];
+    pub const ALL: [Self; 9] =
+        [Self::Cds, Self::Eds, Self::Sds, Self::Lds, Self::Rds, Self::Vhds, Self::Ecds, Self::Nds, Self::Pcds];
 
     /// The type URL.
     #[must_use]
@@ -49,6 +51,7 @@ impl ResourceType {
             Self::Vhds => "type.googleapis.com/envoy.config.route.v3.VirtualHost",
             Self::Ecds => "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
             Self::Nds => "type.googleapis.com/istio.networking.nds.v1.NameTable",
+            Self::Pcds => "type.googleapis.com/istio.mesh.v1alpha1.ProxyConfig",
         }
     }
 
@@ -70,12 +73,13 @@ impl ResourceType {
             Self::Vhds => "vhds",
             Self::Ecds => "ecds",
             Self::Nds => "nds",
+            Self::Pcds => "pcds",
         }
     }
 
     /// A first request without names asks for everything.
     pub(crate) fn wildcard(self) -> bool {
-        matches!(self, Self::Cds | Self::Lds | Self::Nds)
+        matches!(self, Self::Cds | Self::Lds | Self::Nds | Self::Pcds)
     }
 
     /// What is told of a name that does not exist.
@@ -83,7 +87,7 @@ impl ResourceType {
         match self {
             Self::Eds | Self::Rds => Absent::Empty,
             Self::Ecds => Absent::Kept,
-            Self::Cds | Self::Lds | Self::Sds | Self::Vhds | Self::Nds => Absent::Removed,
+            Self::Cds | Self::Lds | Self::Sds | Self::Vhds | Self::Nds | Self::Pcds => Absent::Removed,
         }
     }
 

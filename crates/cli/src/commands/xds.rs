@@ -88,7 +88,7 @@ impl Xds {
                 Type::Rds => ("routes", "rds"),
                 Type::Eds => ("endpoints", "eds"),
                 Type::Sds => ("secrets", "sds"),
-                Type::Vhds | Type::Nds => continue,
+                Type::Vhds | Type::Nds | Type::Pcds => continue,
             };
             if !self.types.is_empty() && !self.types.iter().any(|wanted| wanted == short) {
                 continue;

@@ -1,0 +1,56 @@
+//! Those who have to know the roots before anything is signed below a new one: the streams, and whether they took them.
+
+use model::settings::TrustBundle;
+use xds::{ResourceType, Server};
+
+use crate::control::{Command, Control};
+
+/// Who does not have the roots yet, by node.
+#[derive(Default)]
+pub(crate) struct Standing {
+    /// They will tell when they do.
+    pub(crate) waiting: Vec<String>,
+    /// They have them with their next certificates, and do not tell.
+    pub(crate) unaware: Vec<String>,
+}
+
+/// Those who have to know the roots.
+pub(crate) trait Audience {
+    /// Tells them the roots, each as PEM.
+    fn tell(&self, roots: Vec<String>);
+    /// Who does not have these roots; `None` before they were told.
+    fn standing(&self, roots: &[String]) -> Option<Standing>;
+}
+
+/// The streams of a server.
+pub(crate) struct Streams {
+    pub(crate) control: Control,
+    pub(crate) server: Server,
+}
+
+impl Audience for Streams {
+    fn tell(&self, roots: Vec<String>) {
+        self.control.send(Command::Trust(roots));
+    }
+
+    fn standing(&self, roots: &[String]) -> Option<Standing> {
+        let view = self.control.view()?;
+        if view.mesh.db().input::<TrustBundle>(&()).is_none_or(|told| *told != roots) {
+            return None;
+        }
+        let mut standing = Standing::default();
+        for connection in self.server.connections() {
+            let of = |kind| connection.types.iter().find(move |(status, _)| status.kind == kind);
+            match of(ResourceType::Pcds) {
+                Some((_, live)) if *live => {}
+                Some(_) => standing.waiting.push(connection.node),
+                // Who asks for neither does not talk to others.
+                None if of(ResourceType::Cds).or(of(ResourceType::Lds)).is_some() => {
+                    standing.unaware.push(connection.node);
+                }
+                None => {}
+            }
+        }
+        Some(standing)
+    }
+}

@@ -1,0 +1,97 @@
+//! The files of a certificate authority in a folder, under the names of Istio's Secrets `cacerts` and `istio-ca-secret`.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use ca::{Authority, Plugged, Refusal};
+
+/// File names: certificate, key, roots, chain. The second set is what cert-manager writes.
+const SETS: [[&str; 4]; 2] =
+    [["ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem"], ["tls.crt", "tls.key", "ca.crt", ""]];
+const REVOKED: &str = "ca-crl.pem";
+/// Beside files that were made here and may be made anew; the name is a key of Istio's.
+const GENERATED: &str = "istio-generated";
+
+/// The files, as read.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Files {
+    /// In the order of [`SETS`].
+    set: [Vec<u8>; 4],
+    crl: Vec<Vec<u8>>,
+}
+
+impl Files {
+    /// Reads them; those of an authority made for `organization` when there are none.
+    pub(super) fn open(folder: &Path, organization: &str, now: i64) -> anyhow::Result<Self> {
+        if !SETS.iter().flatten().any(|name| !name.is_empty() && folder.join(name).exists()) {
+            let (cert, key) = ca::self_signed(organization, now)?;
+            let made = Self { set: [cert.clone().into(), key.into(), cert.into(), Vec::new()], crl: Vec::new() };
+            made.write(folder)?;
+            put(folder, GENERATED, b"", 0o644)?;
+            tracing::warn!("{} was empty: a self-signed CA was made there", folder.display());
+        }
+        Self::read(folder)
+    }
+
+    /// Reads them.
+    pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
+        let file = |name: &str| {
+            let path = folder.join(name);
+            fs::read(&path).with_context(|| format!("reading {} of the CA; are all its files there?", path.display()))
+        };
+        let Some([cert, key, root, chain]) = SETS.into_iter().find(|set| folder.join(set[0]).exists()) else {
+            bail!("{} has neither {} nor {}", folder.display(), SETS[0][0], SETS[1][0]);
+        };
+        let chain = if !chain.is_empty() && folder.join(chain).exists() { file(chain)? } else { Vec::new() };
+        let crl = if folder.join(REVOKED).exists() { vec![file(REVOKED)?] } else { Vec::new() };
+        Ok(Self { set: [file(cert)?, file(key)?, file(root)?, chain], crl })
+    }
+
+    /// Writes them into a folder. The key is for nobody else to read.
+    pub(super) fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        let [cert, key, root, chain] = &self.set;
+        let [cert_file, key_file, root_file, chain_file] = SETS[0];
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        put(folder, key_file, key, 0o600)?;
+        put(folder, root_file, root, 0o644)?;
+        if !chain.is_empty() {
+            put(folder, chain_file, chain, 0o644)?;
+        }
+        for revoked in &self.crl {
+            put(folder, REVOKED, revoked, 0o644)?;
+        }
+        // The certificate comes last: with it the set is complete.
+        put(folder, cert_file, cert, 0o644)
+    }
+
+    /// The authority that they are.
+    pub(super) fn authority(&self, now: i64) -> Result<Authority, Refusal> {
+        let [cert, key, root, chain] = &self.set;
+        Authority::load(&Plugged { cert, key, root, chain: std::slice::from_ref(chain), crl: &self.crl }, now)
+    }
+
+    /// Makes the root anew where it was made here, under its name and key.
+    pub(super) fn prolong(&self, folder: &Path, now: i64) -> anyhow::Result<()> {
+        anyhow::ensure!(folder.join(GENERATED).exists(), "it was not made here");
+        let [cert, key, ..] = &self.set;
+        let again = ca::prolonged(cert, key, now)?;
+        let root = again.clone().into_bytes();
+        Self { set: [again.into(), key.clone(), root, Vec::new()], crl: Vec::new() }.write(folder)
+    }
+}
+
+/// Puts a whole file in place of another.
+fn put(folder: &Path, name: &str, text: &[u8], mode: u32) -> anyhow::Result<()> {
+    let (path, part) = (folder.join(name), folder.join(format!(".{name}.part")));
+    let written = || {
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(mode).open(&part)?;
+        file.write_all(text)?;
+        file.sync_all()?;
+        fs::rename(&part, &path)
+    };
+    written().with_context(|| format!("writing {}", path.display()))
+}

@@ -1,0 +1,119 @@
+//! The order of things when one authority replaces another, with authorities made here.
+
+use std::path::PathBuf;
+
+use super::*;
+
+const NOW: i64 = 1_800_000_000;
+const DAY: i64 = 24 * 3600;
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("meltemi-rotation-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The files of a new authority, as they are read from a folder, and its root.
+fn made(folder: &Folder, name: &str) -> (Files, String) {
+    let files = Files::open(&folder.0.join(name), name, NOW).unwrap();
+    let root = files.authority(NOW).unwrap().roots()[0].clone();
+    (files, root)
+}
+
+/// Who signs and who vouches for the control plane.
+fn signers(rotation: &Rotation) -> [String; 2] {
+    [rotation.authority(NOW).unwrap().roots()[0].clone(), rotation.server(NOW).unwrap().roots()[0].clone()]
+}
+
+#[test]
+fn a_root_is_known_before_it_signs_and_trusted_until_what_it_signed_has_ended() {
+    let folder = Folder::new("stages");
+    let ((a, root_a), (b, root_b)) = (made(&folder, "a"), made(&folder, "b"));
+    let mut rotation = Rotation::restore(&folder.0, a.clone(), NOW, NOW).unwrap();
+    assert_eq!((rotation.stage(), rotation.roots()), (Stage::Steady, vec![root_a.clone()]));
+    rotation.aim(b.clone(), NOW, NOW).unwrap();
+    assert_eq!((rotation.stage(), rotation.roots()), (Stage::Distributing, vec![root_a.clone(), root_b.clone()]));
+    assert_eq!(signers(&rotation), [root_a.clone(), root_a.clone()]);
+    rotation.aim(a, NOW, NOW).unwrap();
+    assert_eq!((rotation.stage(), rotation.roots()), (Stage::Steady, vec![root_a.clone()]), "taken back");
+    rotation.aim(b, NOW, NOW).unwrap();
+    rotation.switch(NOW + DAY, NOW);
+    assert_eq!(rotation.stage(), Stage::Switched(NOW + DAY));
+    assert_eq!(rotation.roots(), [root_b.clone(), root_a.clone()]);
+    assert_eq!(signers(&rotation), [root_b.clone(), root_a], "the control plane keeps its certificate");
+    assert!(!rotation.forget(NOW + DAY - 1));
+    assert!(rotation.forget(NOW + DAY));
+    assert_eq!((rotation.stage(), signers(&rotation)), (Stage::Steady, [root_b.clone(), root_b.clone()]));
+    assert_eq!(rotation.roots(), [root_b]);
+}
+
+#[test]
+fn a_third_authority_comes_while_a_former_one_is_trusted() {
+    let folder = Folder::new("third");
+    let ((a, root_a), (b, root_b), (c, root_c)) = (made(&folder, "a"), made(&folder, "b"), made(&folder, "c"));
+    let mut rotation = Rotation::restore(&folder.0, a.clone(), NOW, NOW).unwrap();
+    rotation.aim(b, NOW, NOW).unwrap();
+    rotation.aim(c, NOW, NOW).unwrap();
+    assert_eq!(rotation.roots(), [root_a.clone(), root_c.clone()], "what never signed is not trusted");
+    rotation.switch(NOW + DAY, NOW);
+    // Back to the one whose root everybody has still.
+    rotation.aim(a, NOW + 2 * DAY, NOW).unwrap();
+    assert_eq!(rotation.stage(), Stage::Switched(NOW + 2 * DAY));
+    assert_eq!(signers(&rotation)[0], root_a);
+    assert!(rotation.roots().contains(&root_c) && !rotation.roots().contains(&root_b));
+}
+
+#[test]
+fn a_restart_goes_on_where_it_was() {
+    let folder = Folder::new("restart");
+    let ((a, root_a), (b, root_b)) = (made(&folder, "a"), made(&folder, "b"));
+    let mut rotation = Rotation::restore(&folder.0, a, NOW, NOW).unwrap();
+    rotation.save(&folder.0).unwrap();
+    // Replaced while nobody looked.
+    rotation = Rotation::restore(&folder.0, b.clone(), NOW, NOW).unwrap();
+    assert_eq!((rotation.stage(), rotation.roots()), (Stage::Distributing, vec![root_a.clone(), root_b.clone()]));
+    rotation.switch(NOW + DAY, NOW);
+    rotation.save(&folder.0).unwrap();
+    let again = Rotation::restore(&folder.0, b.clone(), NOW, NOW).unwrap();
+    assert_eq!((again.stage(), signers(&again)), (Stage::Switched(NOW + DAY), [root_b.clone(), root_a]));
+    let later = Rotation::restore(&folder.0, b, NOW + DAY, NOW + DAY).unwrap();
+    assert_eq!((later.stage(), later.roots()), (Stage::Steady, vec![root_b]));
+}
+
+#[test]
+fn files_that_would_not_do_change_nothing() {
+    let folder = Folder::new("bad");
+    let ((a, root_a), (b, _)) = (made(&folder, "a"), made(&folder, "b"));
+    let mut rotation = Rotation::restore(&folder.0, a, NOW, NOW).unwrap();
+    let mixed = folder.0.join("mixed");
+    b.write(&mixed).unwrap();
+    fs::copy(folder.0.join("a/ca-key.pem"), mixed.join("ca-key.pem")).unwrap();
+    assert!(rotation.aim(Files::read(&mixed).unwrap(), NOW, NOW).is_err());
+    assert_eq!((rotation.stage(), rotation.roots()), (Stage::Steady, vec![root_a]));
+}
+
+#[test]
+fn a_root_made_here_is_made_anew_and_others_are_not() {
+    let folder = Folder::new("prolong");
+    let late = NOW + 9 * 365 * DAY;
+    let (files, old) = made(&folder, "a");
+    files.prolong(&folder.0.join("a"), late).unwrap();
+    let again = Files::read(&folder.0.join("a")).unwrap();
+    let mut rotation = Rotation::restore(&folder.0, files.clone(), late, late).unwrap();
+    rotation.aim(again, late, late).unwrap();
+    assert_eq!(rotation.stage(), Stage::Distributing, "as any other root");
+    assert_eq!(rotation.roots()[0], old);
+    fs::remove_file(folder.0.join("a/istio-generated")).unwrap();
+    assert!(files.prolong(&folder.0.join("a"), late).is_err());
+}
