@@ -12,6 +12,7 @@ use tests::plane::Plane;
 use xds::ResourceType::{self, Cds, Eds, Lds, Nds, Rds, Vhds};
 
 mod secured;
+mod tokens;
 
 fn run(test: impl Future<Output = anyhow::Result<()>>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

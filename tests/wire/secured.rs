@@ -18,7 +18,7 @@ const DELTA: &str = "envoy.service.discovery.v3.AggregatedDiscoveryService/Delta
 const SECRETS: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
 
 /// A control plane with an authority of its own and two tokens.
-fn plane(files: &[(&str, &str)], flags: &[&str]) -> anyhow::Result<Plane> {
+pub(crate) fn plane(files: &[(&str, &str)], flags: &[&str]) -> anyhow::Result<Plane> {
     let folder = tests::plane::folder();
     let beside = folder.with_extension("ca");
     std::fs::create_dir_all(&beside)?;
@@ -29,7 +29,7 @@ fn plane(files: &[(&str, &str)], flags: &[&str]) -> anyhow::Result<Plane> {
     Plane::at("127.0.0.1:0", folder, files, &[&own, flags].concat())
 }
 
-fn roots(plane: &Plane) -> anyhow::Result<String> {
+pub(crate) fn roots(plane: &Plane) -> anyhow::Result<String> {
     Ok(std::fs::read_to_string(plane.folder().with_extension("ca").join("ca/root-cert.pem"))?)
 }
 
@@ -38,7 +38,7 @@ async fn connect(plane: &Plane, identity: Option<&Identity>) -> anyhow::Result<S
 }
 
 /// A key, and a request that asks to be somebody else.
-fn request() -> anyhow::Result<(String, IstioCertificateRequest)> {
+pub(crate) fn request() -> anyhow::Result<(String, IstioCertificateRequest)> {
     let key = rcgen::KeyPair::generate()?;
     let mut params = rcgen::CertificateParams::new(vec![])?;
     params.subject_alt_names.push(rcgen::SanType::URI("spiffe://cluster.local/ns/evil/sa/evil".try_into()?));
@@ -54,7 +54,7 @@ async fn identity(plane: &Plane) -> anyhow::Result<Identity> {
     Ok((chain[..chain.len() - 1].concat(), key))
 }
 
-fn code<T: std::fmt::Debug>(answer: Result<T, Refused>) -> i32 {
+pub(crate) fn code<T: std::fmt::Debug>(answer: Result<T, Refused>) -> i32 {
     answer.map_or_else(|Refused(code, _)| code, |_| 0)
 }
 
@@ -92,7 +92,7 @@ fn a_token_gives_a_certificate_and_a_certificate_the_next() {
     });
 }
 
-fn pem_of(chain: &str) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn pem_of(chain: &str) -> anyhow::Result<Vec<u8>> {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;
     Ok(CertificateDer::from_pem_slice(chain.as_bytes())?.to_vec())

@@ -34,6 +34,8 @@ pub struct ObjectMeta {
     pub name: Name,
     /// Empty for kinds without namespace.
     pub namespace: Namespace,
+    /// What tells it from others that had its name; empty in files.
+    pub uid: Name,
     /// Its labels.
     pub labels: Labels,
     /// Its annotations.

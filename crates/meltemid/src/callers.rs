@@ -1,124 +1,137 @@
-//! Who calls: a client certificate of the mesh, a JWT of an issuer that is trusted, or a token of a file. The first that proves an identity
-//! counts (`istio: pilot/pkg/bootstrap/server.go`). What a request says of itself counts for nothing.
+//! Who calls: a client certificate of the mesh, a token of a file, a JWT of an issuer that is trusted, a token that the API server knows,
+//! or a certificate that a trusted gateway saw. The first that proves an identity counts (`istio: pilot/pkg/bootstrap/server.go`). What a
+//! request says of itself counts for nothing.
 
-use std::path::Path;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use anyhow::{Context, bail, ensure};
 use http::HeaderMap;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use ipnet::IpNet;
 use names::{Name, SpiffeId};
-use serde::Deserialize;
 use tonic::Status;
-use xds::Caller;
+
+use crate::settings::Settings;
+
+mod forwarded;
+mod jwt;
+mod keys;
+mod review;
+mod tokens;
+
+use jwt::Issuer;
+use review::Reviewer;
+use tokens::Tokens;
 
 /// A token is not longer than this, in bytes.
 const LONGEST: usize = 16 * 1024;
 /// What service accounts are called in the tokens of Kubernetes.
 const ACCOUNT: &str = "system:serviceaccount:";
 
-/// An issuer whose JWTs are trusted, in the words of Istio's `JWT_RULE`.
-#[derive(Deserialize, Clone, Debug)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct JwtRule {
-    /// Who issues.
-    pub issuer: String,
-    /// For whom tokens must be; any of these.
-    #[serde(default)]
-    pub audiences: Vec<String>,
-    /// The issuer's keys.
-    #[serde(default)]
-    pub jwks: String,
-    /// Where they are: `file:///…`.
-    #[serde(default, alias = "jwks_uri")]
-    pub jwks_uri: String,
+/// The pod that a token was made for, as its issuer says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct PodRef {
+    /// Its name.
+    pub(crate) name: Name,
+    /// What tells it from others that had its name.
+    pub(crate) uid: Name,
+}
+
+/// What was proved.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Proven {
+    /// One of these identities, or all of them. Never empty.
+    pub(crate) identities: Vec<SpiffeId>,
+    /// The pod, where that was proved too.
+    pub(crate) pod: Option<PodRef>,
+}
+
+/// The other side of a connection.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Peer {
+    /// The identities of its verified certificate.
+    pub(crate) certified: Vec<SpiffeId>,
+    /// Where it calls from.
+    pub(crate) address: Option<IpAddr>,
 }
 
 /// How callers are known.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Callers(Arc<Known>);
 
-#[derive(Default)]
 struct Known {
-    /// Tokens, and the namespaces and accounts that they are for.
-    tokens: Vec<(String, Name, Name)>,
-    issuers: Vec<(JwtRule, JwkSet)>,
+    tokens: Tokens,
+    issuers: Vec<Issuer>,
+    reviewer: Option<Reviewer>,
+    /// Whose word counts on who called them.
+    gateways: Vec<IpNet>,
 }
 
 impl Callers {
-    /// Reads the settings: a file with `TOKEN NAMESPACE/ACCOUNT` a line, and an issuer of JWTs.
+    /// Reads the settings.
     ///
     /// # Errors
     /// When they make no sense.
-    pub(crate) fn new(tokens: Option<&Path>, rule: Option<&JwtRule>) -> anyhow::Result<Self> {
-        let mut known = Known::default();
-        if let Some(path) = tokens {
-            let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-            for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-                // The line is a secret: it is not quoted.
-                let read = line.split_once(char::is_whitespace).and_then(|(token, account)| {
-                    let (namespace, account) = account.trim().split_once('/')?;
-                    (token.len() >= 16).then_some(())?;
-                    identity("any", namespace, account)?;
-                    Some((token.to_owned(), Name::from(namespace), Name::from(account)))
-                });
-                let place = || {
-                    format!("{}:{}: is not TOKEN NAMESPACE/ACCOUNT, with a token of 16 or more", path.display(), at + 1)
-                };
-                known.tokens.push(read.with_context(place)?);
-            }
-        }
-        if let Some(rule) = rule {
-            let keys = match rule.jwks_uri.strip_prefix("file://") {
-                Some(path) => std::fs::read_to_string(path).with_context(|| format!("reading {path}"))?,
-                None if rule.jwks_uri.is_empty() => rule.jwks.clone(),
-                None => bail!("jwksUri {:?}: only file:// is supported; or put the keys into `jwks`", rule.jwks_uri),
-            };
-            let keys: JwkSet = serde_json::from_str(&keys).context("reading the keys of the JWT issuer")?;
-            ensure!(!rule.audiences.is_empty(), "a JWT rule without audiences would take tokens that are for others");
-            known.issuers.push((rule.clone(), keys));
-        }
-        Ok(Self(Arc::new(known)))
+    pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
+        let tokens = settings.token_file.as_deref().map(Tokens::read).transpose()?.unwrap_or_default();
+        let issuers = settings.jwt_rule.iter().map(|rule| Issuer::new(rule, settings.jwks_roots.as_deref()));
+        let issuers = issuers.collect::<anyhow::Result<_>>()?;
+        let gateways = settings.trusted_gateway_cidr.clone();
+        Ok(Self(Arc::new(Known { tokens, issuers, reviewer: Reviewer::new(settings)?, gateways })))
     }
 
-    /// Who calls, by the identities of a verified client certificate and by the headers.
+    /// Who calls, by the connection and the headers.
     ///
     /// # Errors
-    /// When nothing proves an identity.
-    pub(crate) fn authenticate(
-        &self,
-        certified: &[SpiffeId],
-        headers: &HeaderMap,
-        domain: &Name,
-    ) -> Result<Caller, Status> {
-        if !certified.is_empty() {
-            return Ok(Caller::Known(certified.to_vec()));
+    /// When nothing proves an identity, or that cannot be found out now.
+    pub(crate) async fn authenticate(&self, peer: &Peer, headers: &HeaderMap, domain: &Name) -> Result<Proven, Status> {
+        if !peer.certified.is_empty() {
+            return Ok(Proven { identities: peer.certified.clone(), pod: None });
         }
-        let bearer = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ")).filter(|token| token.len() <= LONGEST);
-        let known = bearer.and_then(|token| self.token(token, domain).or_else(|| self.jwt(token, domain)));
-        let refuse = || Status::unauthenticated("authentication failure");
-        known.map(|id| Caller::Known(vec![id])).ok_or_else(refuse)
+        let shown = match bearer(headers) {
+            Some(token) => self.0.token(token, headers, domain).await,
+            None => Ok(None),
+        };
+        let trusted = |address| self.0.gateways.iter().any(|gateways| gateways.contains(&address));
+        match shown {
+            Ok(Some(proven)) => Ok(proven),
+            other => match peer.address.filter(|address| trusted(*address)).and(forwarded::identities(headers)) {
+                Some(identities) => Ok(Proven { identities, pod: None }),
+                None => Err(other.err().unwrap_or_else(|| Status::unauthenticated("authentication failure"))),
+            },
+        }
     }
+}
 
-    fn token(&self, given: &str, domain: &str) -> Option<SpiffeId> {
-        let equal =
-            |known: &str| aws_lc_rs::constant_time::verify_slices_are_equal(known.as_bytes(), given.as_bytes()).is_ok();
-        let known = self.0.tokens.iter().find(|(known, ..)| equal(known));
-        known.and_then(|(_, namespace, account)| identity(domain, namespace, account))
+impl Known {
+    /// Whose token it is; nobody's when it is not good.
+    async fn token(&self, token: &str, headers: &HeaderMap, domain: &Name) -> Result<Option<Proven>, Status> {
+        if let Some(identity) = self.tokens.identity(token, domain) {
+            return Ok(Some(Proven { identities: vec![identity], pod: None }));
+        }
+        for issuer in &self.issuers {
+            if let Some(proven) = issuer.verify(token, domain).await {
+                return Ok(Some(proven));
+            }
+        }
+        let Some(reviewer) = &self.reviewer else { return Ok(None) };
+        match reviewer.review(token, headers, domain).await {
+            Ok(proven) => Ok(Some(proven)),
+            Err(review::Fault::Refused(why)) => {
+                tracing::debug!("a token is refused: {why}");
+                Ok(None)
+            }
+            Err(review::Fault::Unknown(why)) => {
+                tracing::warn!("the API server does not say whether a token is good: {why}");
+                Err(Status::unavailable("tokens cannot be reviewed now"))
+            }
+        }
     }
+}
 
-    fn jwt(&self, token: &str, domain: &Name) -> Option<SpiffeId> {
-        let header = jsonwebtoken::decode_header(token).ok()?;
-        let verified = self.0.issuers.iter().find_map(|(rule, keys)| {
-            let fits = |key: &&Jwk| header.kid.is_none() || key.common.key_id == header.kid;
-            keys.keys.iter().filter(fits).find_map(|key| verify(token, rule, key))
-        });
-        let subject = verified?;
-        let (namespace, account) = subject.strip_prefix(ACCOUNT)?.split_once(':')?;
-        identity(domain, namespace, account)
-    }
+/// The token of a call.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+    value.strip_prefix("Bearer ").filter(|token| !token.is_empty() && token.len() <= LONGEST)
 }
 
 /// The identity of an account, if its parts can stand in one.
@@ -126,35 +139,10 @@ fn identity(domain: &str, namespace: &str, account: &str) -> Option<SpiffeId> {
     format!("spiffe://{domain}/ns/{namespace}/sa/{account}").parse().ok()
 }
 
-#[derive(Deserialize)]
-struct Claims {
-    sub: String,
-}
-
-/// Who a token is for, if this key signed it. What algorithms count is for the key to say, not for the token.
-fn verify(token: &str, rule: &JwtRule, key: &Jwk) -> Option<String> {
-    let algorithms = match &key.algorithm {
-        AlgorithmParameters::RSA(_) => {
-            use Algorithm::{PS256, PS384, PS512, RS256, RS384, RS512};
-            vec![RS256, RS384, RS512, PS256, PS384, PS512]
-        }
-        AlgorithmParameters::EllipticCurve(curve) => match curve.curve {
-            EllipticCurve::P256 => vec![Algorithm::ES256],
-            EllipticCurve::P384 => vec![Algorithm::ES384],
-            _ => return None,
-        },
-        AlgorithmParameters::OctetKeyPair(_) => vec![Algorithm::EdDSA],
-        // A shared secret proves nothing of who signed; of further kinds nothing is known.
-        _ => return None,
-    };
-    let mut validation = Validation::new(algorithms[0]);
-    validation.algorithms = algorithms;
-    validation.set_audience(&rule.audiences);
-    validation.set_issuer(&[&rule.issuer]);
-    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-    validation.validate_nbf = true;
-    let key = DecodingKey::from_jwk(key).ok()?;
-    jsonwebtoken::decode::<Claims>(token, &key, &validation).ok().map(|data| data.claims.sub)
+/// The identity that the subject of a service account's token stands for.
+fn of_subject(domain: &str, subject: &str) -> Option<SpiffeId> {
+    let (namespace, account) = subject.strip_prefix(ACCOUNT)?.split_once(':')?;
+    identity(domain, namespace, account)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod callers;
 pub mod control;
 pub mod debug;
 pub mod discovery;
+mod impersonation;
 mod metrics;
 pub mod publish;
 mod secure;
@@ -15,5 +16,4 @@ pub mod settings;
 mod tasks;
 
 pub use app::App;
-pub use callers::JwtRule;
 pub use settings::Settings;

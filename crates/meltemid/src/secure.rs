@@ -10,7 +10,8 @@ use anyhow::Context;
 use ca::Lifetimes;
 use http::{HeaderMap, Request};
 use hyper::body::Incoming;
-use names::{Name, SpiffeId};
+use names::Name;
+use prost_types::value::Kind;
 use proto::istio::v1::auth::{IstioCertificateRequest, IstioCertificateResponse};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -21,9 +22,10 @@ use xds::grpc::{self, Answer};
 use xds::{Caller, Door};
 
 use crate::authority::{self, Follower, Keeper, now};
-use crate::callers::Callers;
+use crate::callers::{Callers, Peer, Proven};
 use crate::control::Control;
-use crate::settings::Settings;
+use crate::impersonation;
+use crate::settings::{NodeAccount, Settings};
 
 /// A client that does not finish its handshake by then is gone.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -46,6 +48,8 @@ pub(crate) struct Secure {
     pub(crate) callers: Callers,
     pub(crate) control: Control,
     pub(crate) lifetimes: Lifetimes,
+    /// Who may ask for the certificates of others.
+    pub(crate) node_accounts: Arc<[NodeAccount]>,
     pub(crate) counts: Arc<Counts>,
     /// Signing is work: no more at a time than there are processors.
     pub(crate) signers: Arc<Semaphore>,
@@ -63,10 +67,11 @@ impl Secure {
         let times = (lifetimes.usual, settings.root_settle);
         let (keeper, follower) = authority::open(folder, domain, settings.names(), times)
             .with_context(|| format!("the certificate authority in {}", folder.display()))?;
-        let callers = Callers::new(settings.token_file.as_deref(), settings.jwt_rule.as_ref())?;
+        let callers = Callers::new(settings)?;
+        let node_accounts = settings.trusted_node_accounts.clone().into();
         let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let signers = Arc::new(Semaphore::new(processors));
-        Ok((Self { keeper, callers, control, lifetimes, counts: Arc::default(), signers }, follower))
+        Ok((Self { keeper, callers, control, lifetimes, node_accounts, counts: Arc::default(), signers }, follower))
     }
 
     /// The trust domain of the mesh.
@@ -75,20 +80,38 @@ impl Secure {
         view.map_or_else(|| Name::from("cluster.local"), |view| view.mesh.trust_domain())
     }
 
+    async fn proven(&self, peer: &Peer, headers: &HeaderMap) -> Result<Proven, Status> {
+        let proven = self.callers.authenticate(peer, headers, &self.domain()).await;
+        if proven.is_err() {
+            self.counts.unauthenticated.fetch_add(1, Ordering::Relaxed);
+        }
+        proven
+    }
+
     async fn certificate(
         &self,
-        caller: Caller,
+        caller: Proven,
         asked: IstioCertificateRequest,
     ) -> Result<IstioCertificateResponse, Status> {
-        let Caller::Known(identities) = caller else { return Err(Status::unauthenticated("authentication failure")) };
-        let identity =
-            identities.into_iter().next().ok_or_else(|| Status::unauthenticated("authentication failure"))?;
         let fields = asked.metadata.map(|metadata| metadata.fields).unwrap_or_default();
-        if fields.contains_key("ImpersonatedIdentity") {
-            let text = format!("{identity} may not ask for the certificates of others");
-            return Err(Status::permission_denied(text));
-        }
-        if fields.contains_key("CertSigner") {
+        let text = |key: &str| match fields.get(key).and_then(|value| value.kind.as_ref()) {
+            None | Some(Kind::NullValue(_)) => Ok(String::new()),
+            Some(Kind::StringValue(text)) => Ok(text.clone()),
+            Some(_) => Err(Status::invalid_argument(format!("{key} is no text"))),
+        };
+        let (wanted, signer) = (text("ImpersonatedIdentity")?, text("CertSigner")?);
+        let first = caller.identities.first().ok_or_else(|| Status::unauthenticated("authentication failure"))?;
+        let identity = if wanted.is_empty() {
+            first.clone()
+        } else {
+            let view = self.control.view().ok_or_else(|| Status::unavailable("the configuration was not read yet"))?;
+            impersonation::allowed(&view, &self.node_accounts, &caller, &wanted).map_err(|why| {
+                tracing::warn!(caller = %first, wanted, "a certificate for another is refused: {why}");
+                // Why is for those who run the mesh.
+                Status::permission_denied(format!("{first} may not ask for the certificate of {wanted}"))
+            })?
+        };
+        if !signer.is_empty() {
             return Err(Status::unimplemented("there are no signers but the mesh's own"));
         }
         let _permit = self.signers.acquire().await.map_err(|_| Status::unavailable("shutting down"))?;
@@ -116,15 +139,17 @@ impl Secure {
 
 impl Door for Secure {
     type Io = TlsStream<TcpStream>;
-    type Peer = Vec<SpiffeId>;
+    type Peer = Peer;
 
-    async fn admit(&self, socket: TcpStream) -> Option<(Self::Io, Vec<SpiffeId>)> {
+    async fn admit(&self, socket: TcpStream) -> Option<(Self::Io, Peer)> {
+        let address = socket.peer_addr().ok().map(|address| address.ip().to_canonical());
         let acceptor = TlsAcceptor::from(self.keeper.current().tls.clone());
         match tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await {
             Ok(Ok(stream)) => {
                 let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
                 let uris = leaf.map(|leaf| ca::uris_of(leaf)).unwrap_or_default();
-                Some((stream, uris.iter().filter_map(|uri| uri.parse().ok()).collect()))
+                let certified = uris.iter().filter_map(|uri| uri.parse().ok()).collect();
+                Some((stream, Peer { certified, address }))
             }
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a TLS handshake failed");
@@ -134,20 +159,16 @@ impl Door for Secure {
         }
     }
 
-    async fn caller(&self, peer: &Vec<SpiffeId>, headers: &HeaderMap) -> Result<Caller, Status> {
-        let known = self.callers.authenticate(peer, headers, &self.domain());
-        if known.is_err() {
-            self.counts.unauthenticated.fetch_add(1, Ordering::Relaxed);
-        }
-        known
+    async fn caller(&self, peer: &Peer, headers: &HeaderMap) -> Result<Caller, Status> {
+        Ok(Caller::Known(self.proven(peer, headers).await?.identities))
     }
 
-    async fn other(&self, peer: &Vec<SpiffeId>, request: Request<Incoming>) -> Answer {
+    async fn other(&self, peer: &Peer, request: Request<Incoming>) -> Answer {
         if request.uri().path() != "/istio.v1.auth.IstioCertificateService/CreateCertificate" {
             return grpc::refuse(Status::unimplemented("no such method"));
         }
         self.counts.requests.fetch_add(1, Ordering::Relaxed);
-        match self.caller(peer, request.headers()).await {
+        match self.proven(peer, request.headers()).await {
             Ok(caller) => grpc::unary(request, LONGEST, |asked| self.certificate(caller, asked)).await,
             Err(status) => grpc::refuse(status),
         }

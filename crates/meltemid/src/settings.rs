@@ -8,8 +8,7 @@ use ca::Lifetimes;
 use clap::Parser;
 use model::settings::Base;
 use names::Name;
-
-use crate::callers::JwtRule;
+use serde::Deserialize;
 
 /// An issuer of JWTs, as JSON.
 fn jwt_rule(text: &str) -> Result<JwtRule, String> {
@@ -36,9 +35,32 @@ pub struct Settings {
     /// File of tokens that callers may show instead of a certificate: `TOKEN NAMESPACE/ACCOUNT` a line.
     #[arg(long, value_name = "FILE", requires = "ca_dir")]
     pub token_file: Option<PathBuf>,
-    /// Issuer whose JWTs callers may show, as JSON: issuer, audiences, and jwks or jwksUri (file:// only).
+    /// Issuer whose JWTs callers may show, as JSON: issuer, audiences, and jwks or jwksUri (https:// or file://).
+    /// Without either, the keys are where the issuer's discovery document says.
     #[arg(long, value_name = "JSON", env = "JWT_RULE", value_parser = jwt_rule)]
     pub jwt_rule: Option<JwtRule>,
+    /// Roots that vouch for the servers of JWT issuers, in place of this machine's.
+    #[arg(long, value_name = "FILE")]
+    pub jwks_roots: Option<PathBuf>,
+    /// The cluster whose API server is asked about tokens (TokenReview); within a cluster it is that one without this.
+    #[arg(long, value_name = "FILE", requires = "ca_dir")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Set by Kubernetes in its containers.
+    #[arg(long, hide = true, env = "KUBERNETES_SERVICE_HOST")]
+    pub kubernetes_service_host: Option<String>,
+    /// For whom the tokens of service accounts must be; any of these.
+    #[arg(long, default_value = "istio-ca", value_name = "AUDIENCES", env = "TOKEN_AUDIENCES", value_delimiter = ',')]
+    pub token_audiences: Vec<String>,
+    /// Whose tokens count. `first-party-jwt` are those that every pod has for the API server itself: they never change, and who steals
+    /// one of them is its workload.
+    #[arg(long, default_value = "third-party-jwt", value_name = "POLICY", env = "JWT_POLICY", value_enum)]
+    pub jwt_policy: JwtPolicy,
+    /// Networks of gateways whose header `x-forwarded-client-cert` says who calls. None is trusted by itself, loopback neither.
+    #[arg(long, value_name = "CIDRS", env = "TRUSTED_GATEWAY_CIDR", value_delimiter = ',')]
+    pub trusted_gateway_cidr: Vec<ipnet::IpNet>,
+    /// Service accounts of node agents, which may ask for the certificates of the workloads on their nodes.
+    #[arg(long, value_name = "NAMESPACE/NAME", env = "CA_TRUSTED_NODE_ACCOUNTS", value_delimiter = ',')]
+    pub trusted_node_accounts: Vec<NodeAccount>,
     /// Further DNS names of this control plane, for its certificate.
     #[arg(long, value_name = "NAMES", env = "ISTIOD_CUSTOM_HOST", value_delimiter = ',')]
     pub custom_host: Vec<String>,
@@ -80,6 +102,49 @@ pub struct Settings {
     /// How long streams may take to end at shutdown, in seconds.
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     pub shutdown_seconds: u64,
+}
+
+/// An issuer whose JWTs are trusted, in the words of Istio's `JWT_RULE`.
+#[derive(Deserialize, Clone, Debug)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct JwtRule {
+    /// Who issues.
+    pub issuer: String,
+    /// For whom tokens must be; any of these.
+    #[serde(default)]
+    pub audiences: Vec<String>,
+    /// The issuer's keys.
+    #[serde(default)]
+    pub jwks: String,
+    /// Where they are: `https://…`, `file:///…`. Without either, where the issuer's discovery document says.
+    #[serde(default, alias = "jwks_uri")]
+    pub jwks_uri: String,
+}
+
+/// A service account that may ask for others: namespace and name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeAccount(pub Name, pub Name);
+
+impl std::str::FromStr for NodeAccount {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim().split_once('/') {
+            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+                Ok(Self(namespace.into(), name.into()))
+            }
+            _ => Err(format!("{text:?} is not NAMESPACE/NAME of a service account")),
+        }
+    }
+}
+
+/// Whose tokens of service accounts count.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum JwtPolicy {
+    /// Those made for a mesh.
+    ThirdPartyJwt,
+    /// Those made for the API server.
+    FirstPartyJwt,
 }
 
 impl Settings {

@@ -77,6 +77,7 @@ pub(super) fn read(value: &Value, kind: Kind, document: &Document) -> Result<(Ob
     let meta_read = ObjectMeta {
         name: Name::from(name),
         namespace: Name::from(namespace),
+        uid: Name::from(text("uid")?),
         labels,
         annotations: strings("annotations")?,
         created,

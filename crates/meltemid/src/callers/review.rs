@@ -1,0 +1,147 @@
+//! Tokens of service accounts, about which the API server is asked
+//! (`istio: security/pkg/k8s/tokenreview/k8sauthn.go`, `security/pkg/server/ca/authenticate/kubeauth/kube_jwt.go`).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use http::HeaderMap;
+use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInfo};
+use kube::api::{Api, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use names::Name;
+use tokio::sync::{OnceCell, Semaphore};
+
+use super::{PodRef, Proven, of_subject};
+use crate::settings::{JwtPolicy, Settings};
+
+/// What all service accounts belong to.
+const ACCOUNTS: &str = "system:serviceaccounts";
+/// The keys under which the API server names the pod of a token.
+const POD: [&str; 2] = ["authentication.kubernetes.io/pod-name", "authentication.kubernetes.io/pod-uid"];
+/// Reviews at a time: a storm of agents is not to become one at the API server.
+const AT_ONCE: usize = 64;
+/// A review takes no longer, waiting included.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why a token proves nothing.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// It is not good.
+    Refused(String),
+    /// Nobody can tell now.
+    Unknown(String),
+}
+
+/// Where the API server is.
+enum Place {
+    /// That of the cluster that this process runs in.
+    Here,
+    /// As a file says.
+    File(PathBuf),
+}
+
+/// Who asks the API server.
+pub(super) struct Reviewer {
+    place: Place,
+    client: OnceCell<Client>,
+    /// For whom tokens must be, any of these; none for the API server itself.
+    audiences: Vec<String>,
+    /// The cluster whose tokens these are.
+    cluster: String,
+    at_once: Semaphore,
+}
+
+impl Reviewer {
+    /// As the settings say; none without a cluster.
+    ///
+    /// # Errors
+    /// When they would take tokens that are for others.
+    pub(super) fn new(settings: &Settings) -> anyhow::Result<Option<Self>> {
+        let place = match &settings.kubeconfig {
+            Some(file) => Place::File(file.clone()),
+            None if settings.kubernetes_service_host.is_some() => Place::Here,
+            None => return Ok(None),
+        };
+        let audiences = match settings.jwt_policy {
+            JwtPolicy::ThirdPartyJwt => {
+                let named = settings.token_audiences.iter().filter(|audience| !audience.is_empty());
+                let named: Vec<String> = named.cloned().collect();
+                anyhow::ensure!(!named.is_empty(), "without audiences tokens that are for others would be taken");
+                named
+            }
+            JwtPolicy::FirstPartyJwt => {
+                tracing::warn!(
+                    "tokens for the API server itself are taken: who steals one of them is its workload here too"
+                );
+                Vec::new()
+            }
+        };
+        let (client, at_once) = (OnceCell::new(), Semaphore::new(AT_ONCE));
+        Ok(Some(Self { place, client, audiences, cluster: settings.cluster_id.clone(), at_once }))
+    }
+
+    /// Whose token it is.
+    pub(super) async fn review(&self, token: &str, headers: &HeaderMap, domain: &Name) -> Result<Proven, Fault> {
+        // Agents name the cluster whose token they show; tokens of others are not for this API server to see.
+        if let Some(other) =
+            headers.get("clusterid").filter(|value| !value.is_empty() && *value != self.cluster.as_str())
+        {
+            return Err(Fault::Refused(format!("it is of cluster {other:?}, this is {}", self.cluster)));
+        }
+        let asked = tokio::time::timeout(PATIENCE, self.ask(token)).await;
+        let review = asked.map_err(|_| Fault::Unknown("it takes too long".to_owned()))?;
+        self.judge(review.map_err(|error| Fault::Unknown(format!("{error:#}")))?, domain)
+    }
+
+    async fn ask(&self, token: &str) -> anyhow::Result<TokenReview> {
+        let _permit = self.at_once.acquire().await?;
+        let client = self.client.get_or_try_init(|| self.connect()).await?;
+        let audiences = (!self.audiences.is_empty()).then(|| self.audiences.clone());
+        let spec = TokenReviewSpec { token: Some(token.to_owned()), audiences };
+        let asked = TokenReview { spec, ..TokenReview::default() };
+        Ok(Api::all(client.clone()).create(&PostParams::default(), &asked).await?)
+    }
+
+    async fn connect(&self) -> anyhow::Result<Client> {
+        let config = match &self.place {
+            Place::Here => Config::incluster().context("this process is in no cluster")?,
+            Place::File(file) => {
+                let read = Kubeconfig::read_from(file).with_context(|| format!("reading {}", file.display()))?;
+                Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?
+            }
+        };
+        Ok(Client::try_from(config)?)
+    }
+
+    /// What the API server's answer proves.
+    fn judge(&self, review: TokenReview, domain: &Name) -> Result<Proven, Fault> {
+        let refuse = |why: &str| Err(Fault::Refused(why.to_owned()));
+        let Some(status) = review.status else { return refuse("there is no answer") };
+        if let Some(error) = status.error.filter(|error| !error.is_empty()) {
+            return Err(Fault::Refused(error));
+        }
+        if status.authenticated != Some(true) {
+            return refuse("it is not authenticated");
+        }
+        // An API server that knows no audiences says so by naming none.
+        let fits = |audience: &String| self.audiences.contains(audience);
+        if !self.audiences.is_empty() && !status.audiences.unwrap_or_default().iter().any(fits) {
+            return refuse("it is for others");
+        }
+        let UserInfo { groups, username, extra, .. } = status.user.unwrap_or_default();
+        if !groups.unwrap_or_default().iter().any(|group| group == ACCOUNTS) {
+            return refuse("it is of no service account");
+        }
+        let username = username.unwrap_or_default();
+        let Some(identity) = of_subject(domain, &username) else { return refuse("its user is no service account") };
+        let extra = extra.unwrap_or_default();
+        let [name, uid] = POD.map(|key| extra.get(key).and_then(|values| values.first()).map(Name::from));
+        let pod = name.zip(uid).map(|(name, uid)| PodRef { name, uid });
+        Ok(Proven { identities: vec![identity], pod })
+    }
+}
+
+#[cfg(test)]
+mod tests;
