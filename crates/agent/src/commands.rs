@@ -2,6 +2,7 @@
 
 pub(crate) mod bootstrap;
 mod host;
+mod names;
 pub(crate) mod proxy;
 pub(crate) mod redirect;
 

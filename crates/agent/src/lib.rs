@@ -1,7 +1,9 @@
 //! What stands beside each proxy: its bootstrap, and the rules that lead a workload's traffic through it,
 //! its certificate, and the sockets by which it gets that and reaches the control plane.
 
+pub mod aside;
 pub mod bootstrap;
+pub mod dns;
 pub mod grpc;
 pub mod identity;
 pub mod local;

@@ -15,8 +15,10 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
+use xds::Variant;
 use xds::grpc::{self, Answer};
 
+use crate::aside::Aside;
 use crate::identity::Current;
 use crate::sds;
 use crate::upstream::Upstream;
@@ -67,8 +69,14 @@ pub async fn serve_secrets(listener: Listener, current: Current, stop: Cancellat
 }
 
 /// Forwards streams to the control plane until `stop`.
-pub async fn forward(listener: Listener, upstream: Upstream, current: Current, stop: CancellationToken) {
-    let line = Arc::new(Line { upstream, current });
+pub async fn forward(
+    listener: Listener,
+    upstream: Upstream,
+    current: Current,
+    aside: Arc<Aside>,
+    stop: CancellationToken,
+) {
+    let line = Arc::new(Line { upstream, current, aside });
     let answer = move |request| {
         let line = line.clone();
         async move {
@@ -85,6 +93,7 @@ pub async fn forward(listener: Listener, upstream: Upstream, current: Current, s
 struct Line {
     upstream: Upstream,
     current: Current,
+    aside: Arc<Aside>,
 }
 
 impl Line {
@@ -98,29 +107,11 @@ impl Line {
         let (mut parts, body) = request.into_parts();
         parts.uri = format!("https://{}{path}", self.upstream.name).parse()?;
         bearer.into_iter().for_each(|bearer| drop(parts.headers.insert(http::header::AUTHORIZATION, bearer)));
-        let request = Request::from_parts(parts, body.map_err(Into::into).boxed_unsync());
+        let variant = if path.ends_with("/DeltaAggregatedResources") { Variant::Delta } else { Variant::Sotw };
+        let (up, down) = self.aside.join(variant, body);
+        let request = Request::from_parts(parts, up.map_err(Into::into).boxed_unsync());
         let response = sender.send_request(request).await?;
-        Ok(response.map(|body| Passed(body).boxed_unsync()))
-    }
-}
-
-/// A body of the control plane's, whose end without trailers is the end of the stream.
-struct Passed(Incoming);
-
-impl http_body::Body for Passed {
-    type Data = bytes::Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Infallible>>> {
-        let polled = std::pin::Pin::new(&mut self.0).poll_frame(context);
-        polled.map(|frame| {
-            frame.and_then(|frame| {
-                frame.map_err(|error| tracing::debug!(%error, "a stream of the control plane broke")).ok().map(Ok)
-            })
-        })
+        Ok(response.map(|body| down.of(body).boxed_unsync()))
     }
 }
 

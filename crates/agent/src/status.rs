@@ -22,6 +22,7 @@ use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::dns::Known;
 use crate::identity::Current;
 
 /// An answer of Envoy or of the workload is waited for so long unless a probe says otherwise.
@@ -88,6 +89,7 @@ pub struct Status {
     pub quit: CancellationToken,
     client: Client<HttpConnector, Empty<Bytes>>,
     was_ready: AtomicBool,
+    names: Option<Arc<Known>>,
 }
 
 impl Status {
@@ -111,7 +113,14 @@ impl Status {
             quit: CancellationToken::new(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             was_ready: AtomicBool::new(false),
+            names: None,
         })
+    }
+
+    /// With names that the pod waits for until they are known.
+    #[must_use]
+    pub fn with_names(self, names: Option<Arc<Known>>) -> Self {
+        Self { names, ..self }
     }
 
     /// Serves the pages until the process ends.
@@ -124,6 +133,7 @@ impl Status {
             .route("/stats/prometheus", get(metrics))
             .route("/metrics", get(metrics))
             .route("/quitquitquit", post(quit))
+            .route("/debug/ndsz", get(names))
             .route("/app-health/{*path}", get(probe))
             .with_state(self);
         axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
@@ -169,6 +179,7 @@ impl Status {
             ensure!(clusters && listeners, "config not received from XDS server: cds {clusters}, lds {listeners}");
             self.was_ready.store(true, Ordering::Relaxed);
         }
+        ensure!(self.names.as_ref().is_none_or(|names| names.is_ready()), "names are not received yet");
         Ok(())
     }
 
@@ -223,6 +234,9 @@ async fn metrics(State(status): Shared) -> Response {
         let port = if scrape.port.is_empty() { "80" } else { &scrape.port };
         from.push(format!("http://{}:{port}/{path}", status.workload));
     }
+    if let Some(names) = &status.names {
+        out.extend_from_slice(names.metrics().as_bytes());
+    }
     for url in from {
         match status.fetch(&url, &[], PATIENCE).await {
             Ok((code, body)) if code.is_success() => out.extend_from_slice(&body),
@@ -240,6 +254,15 @@ async fn quit(State(status): Shared, ConnectInfo(from): ConnectInfo<SocketAddr>)
     }
     status.quit.cancel();
     StatusCode::OK
+}
+
+/// The names that the workload can resolve here; for containers of the same pod only.
+async fn names(State(status): Shared, ConnectInfo(from): ConnectInfo<SocketAddr>) -> Response {
+    if !from.ip().to_canonical().is_loopback() {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let shown = status.names.as_ref().map_or_else(|| serde_json::json!({}), |names| names.shown());
+    axum::Json(shown).into_response()
 }
 
 async fn probe(State(status): Shared, Path(path): Path<String>) -> Response {

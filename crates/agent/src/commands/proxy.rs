@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent::aside::Aside;
 use agent::identity::Identity;
 use agent::status::Status;
 use agent::upstream::Upstream;
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::bootstrap::Bootstrap;
+use super::names::Names;
 
 /// Runs Envoy beside a workload: gets it a certificate and renews it, serves it its secrets, and carries its stream to the control plane.
 ///
@@ -54,6 +56,8 @@ pub(crate) struct Proxy {
     #[arg(long, env = "DISABLE_ENVOY", value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
           default_value_t = false, default_missing_value = "true")]
     disable_envoy: bool,
+    #[command(flatten)]
+    names: Names,
     /// Probes of the workload that injection led here, as JSON.
     #[arg(long, value_name = "JSON", env = "ISTIO_KUBE_APP_PROBERS", hide_env_values = true)]
     app_probers: Option<String>,
@@ -91,7 +95,10 @@ impl Proxy {
             .with_context(|| format!("writing {}", config.display()))?;
         let injected = (self.app_probers.as_deref(), self.prometheus.as_deref());
         let places = (settings.admin.clone(), settings.workload.clone());
-        let status = Arc::new(Status::new(places, injected, current.clone())?);
+        let names = self.names.open(&bootstrap["node"]).await?;
+        let known = names.as_ref().map(|(known, _)| known.clone());
+        let status = Arc::new(Status::new(places, injected, current.clone())?.with_names(known.clone()));
+        let aside = Aside::new(known);
         let pages = tokio::net::TcpListener::bind((settings.wildcard.as_str(), settings.status)).await;
         let pages = pages.with_context(|| format!("binding the status port {}; is it taken?", settings.status))?;
         let serving = status.clone().serve(pages);
@@ -99,11 +106,16 @@ impl Proxy {
             tokio::join!(
                 renewal::keep(upstream.clone(), self.secret_ttl, identity, stop.clone()),
                 local::serve_secrets(secrets, current.clone(), stop.clone()),
-                local::forward(stream, upstream.clone(), current.clone(), stop.clone()),
+                local::forward(stream, upstream.clone(), current.clone(), aside, stop.clone()),
                 grpc::keep_files(self.output_certs.clone(), current.clone()),
                 async {
                     if let Some(port) = port {
-                        local::forward(port, upstream.clone(), current, stop.clone()).await;
+                        local::forward(port, upstream.clone(), current, Aside::new(None), stop.clone()).await;
+                    }
+                },
+                async {
+                    if let Some((_, server)) = names {
+                        server.serve(stop.clone()).await;
                     }
                 },
             )
