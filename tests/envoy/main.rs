@@ -14,6 +14,7 @@ use tests::need;
 use tests::plane::{Plane, folder};
 
 mod bootstrap;
+mod dns;
 mod golden;
 mod grpc;
 mod latency;

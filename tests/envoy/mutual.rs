@@ -130,6 +130,8 @@ impl Mesh {
             control: (CONTROL, 15012).into(),
             roots: ca.join("root-cert.pem"),
             lifetime: "8s",
+            arguments: Vec::new(),
+            variables: Vec::new(),
         };
         let pod = |name: &str, number: u8, address: Ipv4Addr| {
             let place = network.pod(&format!("{name}-{number}"), address, true).unwrap();

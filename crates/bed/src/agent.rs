@@ -23,6 +23,10 @@ pub struct Agent {
     pub roots: PathBuf,
     /// How long certificates are asked for.
     pub lifetime: &'static str,
+    /// Further arguments.
+    pub arguments: Vec<String>,
+    /// Further variables.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 impl Agent {
@@ -45,6 +49,7 @@ impl Agent {
         command.current_dir(&home).args(["proxy", spec.kind, "--ip", &spec.address.to_string()]);
         command.args(["--root-ca", "root.pem", "--token", "token", "--istiod-san", "istiod.istio-system.svc"]);
         command.args(["--secret-ttl", self.lifetime, "--concurrency", "1", "--envoy"]).arg(&self.envoy);
+        command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
         if place.told_by() == Some(ToldBy::Mark) {
             let bound = json!({ "cluster_manager": { "upstream_bind_config": marked() } });
             command.args(["--", "--config-yaml", &bound.to_string()]);

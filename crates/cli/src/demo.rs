@@ -102,6 +102,8 @@ impl Demo {
             control: SocketAddr::new(IpAddr::V4(demo.layout.control), demo.layout.secure_port),
             roots: folder.join("ca/root-cert.pem"),
             lifetime: LIFETIME,
+            arguments: Vec::new(),
+            variables: Vec::new(),
         };
         demo.workloads(programs, &agent, folder)?;
         for envoy in &mut demo.envoys {
