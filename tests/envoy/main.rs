@@ -16,9 +16,11 @@ use tests::plane::{Plane, folder};
 mod bootstrap;
 mod dns;
 mod golden;
+mod ground;
 mod grpc;
 mod latency;
 mod mutual;
+mod proofs;
 mod redirect;
 mod routing;
 mod zero_failed;
@@ -32,6 +34,12 @@ fn envoy() -> Result<PathBuf, String> {
 /// The agent; `make` has built it.
 fn agent() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/debug/meltemi-agent")
+}
+
+/// What is missing when a tool is not installed.
+fn without(tool: &str) -> Option<String> {
+    let found = std::process::Command::new("sh").args(["-c", &format!("command -v {tool}")]).output();
+    (!found.is_ok_and(|found| found.status.success())).then(|| format!("{tool} is missing"))
 }
 
 /// A port that is free now.

@@ -2,19 +2,17 @@
 //! it should be, and certificates are renewed under traffic.
 
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
-use bed::agent::Agent;
-use bed::net::{self, Network, ToldBy};
+use bed::net;
 use bed::process::Running;
 
+use super::ground::{Capture, Ground, handshake, pods};
 use super::*;
 
-const CONTROL: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 1);
 const WEB: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 11);
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 12);
-
 const OTHER: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 13);
 /// Edits while load goes on.
 const EDITS: usize = 100;
@@ -40,20 +38,7 @@ ports: [{{name: {port_name}, port: 8080}}]
 "
         );
     }
-    for (pod, account, version, address) in
-        [("web-1", "web", "v1", WEB), ("web-2", "web", "v2", OTHER), ("client-1", "client", "v1", CLIENT)]
-    {
-        text += &format!(
-            "---
-apiVersion: v1
-kind: Pod
-metadata: {{name: {pod}, namespace: shop, labels: {{app: {account}, version: {version}, security.istio.io/tlsMode: istio}}}}
-spec: {{serviceAccountName: {account}}}
-status: {{podIP: {address}, phase: Running}}
-"
-        );
-    }
-    text
+    text + &pods(&[("web-1", "web", "v1", WEB), ("web-2", "web", "v2", OTHER), ("client-1", "client", "v1", CLIENT)])
 }
 
 /// Each round calls a subset by another name and of the other endpoint: cluster, endpoints and route all change.
@@ -86,104 +71,31 @@ fn peers(mode: &str) -> String {
 }
 
 struct Mesh {
-    config: PathBuf,
-    network: Network,
     web: Envoy,
     client: Envoy,
     client_place: Place,
-    meltemi: PathBuf,
     _other: Envoy,
-    _running: [Running; 3],
-}
-
-/// A program where any user can run it.
-fn program(from: &Path, folder: &Path) -> PathBuf {
-    let to = folder.join(from.file_name().unwrap());
-    std::fs::copy(from, &to).unwrap();
-    to
+    _apps: [Running; 2],
+    ground: Ground,
 }
 
 impl Mesh {
-    fn start(envoy: &Path, services: &str, flags: &[&str]) -> Self {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = folder();
-        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let (config, ca, tokens) = (folder.join("config"), folder.join("ca"), folder.join("tokens"));
-        std::fs::create_dir_all(&config).unwrap();
-        std::fs::write(config.join("mesh.yaml"), services).unwrap();
-        std::fs::write(config.join("peers.yaml"), peers("STRICT")).unwrap();
-        std::fs::write(&tokens, "token-of-web-0123456789 shop/web\ntoken-of-client-0123456789 shop/client\n").unwrap();
-        let built = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/debug");
-        let [meltemi, meltemid] = ["meltemi", "meltemid"].map(|name| program(&built.join(name), &folder));
-        let network = Network::new(CONTROL, ToldBy::User).unwrap();
-        let mut command = network.node().command(&meltemid);
-        command.arg("--config-dir").arg(&config).arg("--ca-dir").arg(&ca).arg("--token-file").arg(&tokens);
-        command.args(["--secure-address", "10.78.0.1:15012", "--http-address", "10.78.0.1:15014"]);
-        command.args(flags);
-        let control = Running::start("meltemid", &mut command, &folder.join("meltemid.log")).unwrap();
-        let node = network.node().clone();
-        let ready = || node.inside(|| bed::http::get((CONTROL, 15014).into(), "meltemid", "/ready", &[]));
-        eventually("the control plane", Duration::from_secs(10), ready).unwrap();
-        let agent = Agent {
-            program: program(&agent(), &folder),
-            envoy: program(envoy, &folder),
-            control: (CONTROL, 15012).into(),
-            roots: ca.join("root-cert.pem"),
-            lifetime: "8s",
-            arguments: Vec::new(),
-            variables: Vec::new(),
-        };
-        let pod = |name: &str, number: u8, address: Ipv4Addr| {
-            let place = network.pod(&format!("{name}-{number}"), address, true).unwrap();
-            let spec = Spec {
-                pod: format!("{name}-{number}"),
-                namespace: "shop".into(),
-                kind: "sidecar",
-                address: address.into(),
-                labels: vec![("app".into(), name.into())],
-                interception: "REDIRECT",
-                xds: agent.control,
-                delta: true,
-                admin: ([127, 0, 0, 1], 15000).into(),
-            };
-            let token = format!("token-of-{name}-0123456789");
-            (agent.start(&spec, (name, &token), &place, &folder).unwrap(), place)
-        };
-        let ((web, web_place), (other, other_place)) = (pod("web", 1, WEB), pod("web", 2, OTHER));
-        let (client, client_place) = pod("client", 1, CLIENT);
-        let app = |place: &Place, version: &str, address: Ipv4Addr| {
-            let mut command = place.command(&meltemi);
-            command.args(["demo-app", "--name", "web", "--version", version, "--listen", &format!("{address}:8080")]);
-            Running::start("app", &mut command, &folder.join(format!("{version}.log"))).unwrap()
-        };
-        let running = [control, app(&web_place, "v1", WEB), app(&other_place, "v2", OTHER)];
-        Self { config, network, web, client, client_place, meltemi, _other: other, _running: running }
-    }
-
-    /// Asks the control plane.
-    fn page(&self, path: &'static str) -> anyhow::Result<String> {
-        let answer =
-            self.network.node().inside(move || bed::http::get((CONTROL, 15014).into(), "meltemid", path, &[]))?;
-        ensure!(answer.status == 200, "{}", answer.body);
-        Ok(answer.body)
-    }
-
-    /// What is published, if all three proxies have all of it.
-    fn live(&self) -> anyhow::Result<u64> {
-        let proxies: Vec<serde_json::Value> = serde_json::from_str(&self.page("/debug/syncz")?)?;
-        ensure!(proxies.len() == 3, "{} proxies are connected", proxies.len());
-        for proxy in &proxies {
-            let all =
-                proxy["types"].as_object().is_some_and(|types| types.values().all(|status| status["live"] == true));
-            ensure!(all, "{proxy}");
-        }
-        proxies.iter().filter_map(|proxy| proxy["revision"].as_u64()).max().context("no revision")
+    fn start(services: &str, flags: &[&str]) -> Self {
+        let ground = Ground::start(&[("mesh.yaml", services), ("peers.yaml", &peers("STRICT"))], flags, "8s");
+        let (web, web_place) = ground.sidecar(("web-1", "web", "v1", WEB), Capture::Bed);
+        let (other, other_place) = ground.sidecar(("web-2", "web", "v2", OTHER), Capture::Bed);
+        let (client, client_place) = ground.sidecar(("client-1", "client", "v1", CLIENT), Capture::Bed);
+        let apps = [
+            ground.app(&web_place, ("web", "v1"), (WEB, 8080).into()),
+            ground.app(&other_place, ("web", "v2"), (OTHER, 8080).into()),
+        ];
+        Self { web, client, client_place, _other: other, _apps: apps, ground }
     }
 
     /// The failures under load from the client's workload while edits go on and certificates are renewed.
     fn failures(&self, seconds: u64) -> anyhow::Result<bed::load::Outcome> {
         eventually("the first answer", Duration::from_secs(20), || self.call())?;
-        let mut command = self.client_place.command(&self.meltemi);
+        let mut command = self.client_place.command(&self.ground.meltemi);
         command.args([
             "demo-load",
             "--address",
@@ -196,15 +108,8 @@ impl Mesh {
         let load = command.stdout(std::process::Stdio::piped()).spawn()?;
         let pace = Duration::from_secs(seconds) / u32::try_from(EDITS + 5)?;
         for number in 1..=EDITS {
-            let (started, before) = (Instant::now(), self.live()?);
-            let beside = self.config.join(".mesh.yaml.new");
-            std::fs::write(&beside, round(number))?;
-            std::fs::rename(beside, self.config.join("mesh.yaml"))?;
-            eventually("an edit to be live", Duration::from_secs(10), || {
-                let now = self.live()?;
-                ensure!(now > before, "nothing new is published");
-                Ok(())
-            })?;
+            let started = Instant::now();
+            self.ground.edit("mesh.yaml", &round(number), 3)?;
             std::thread::sleep(pace.saturating_sub(started.elapsed()));
         }
         let out = load.wait_with_output()?;
@@ -220,7 +125,7 @@ impl Mesh {
 
     /// Calls the workload in plain text, past any client's proxy.
     fn plain(&self) -> anyhow::Result<()> {
-        let answer = self.network.node().inside(|| http_get((WEB, 8080).into()))?;
+        let answer = self.ground.network.node().inside(|| http_get((WEB, 8080).into()))?;
         ensure!(answer.status == 200, "{}", answer.status);
         Ok(())
     }
@@ -235,26 +140,6 @@ impl Mesh {
     }
 }
 
-/// What openssl says of a handshake with the workload, of its certificate, and of an answer to a request.
-fn handshake(mut openssl: std::process::Command, flags: &[&str]) -> anyhow::Result<String> {
-    use std::io::Write;
-    use std::process::Stdio;
-    openssl.args(["s_client", "-connect", &format!("{WEB}:8080"), "-showcerts"]).args(flags);
-    let mut client = openssl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    // It may be over before the request is written: that is what is tested.
-    let _ = client.stdin.take().context("openssl has an input")?.write_all(b"GET / HTTP/1.1\r\nhost: web.shop\r\n\r\n");
-    let said = client.wait_with_output()?;
-    let said = format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
-    let (start, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----");
-    let leaf =
-        said.find(start).zip(said.find(end)).map(|(from, to)| &said[from..to + end.len()]).context("no certificate")?;
-    let mut text = std::process::Command::new("openssl");
-    let mut text = text.args(["x509", "-noout", "-text"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    text.stdin.take().context("openssl has an input")?.write_all(leaf.as_bytes())?;
-    let text = text.wait_with_output()?;
-    Ok(said + &String::from_utf8_lossy(&text.stdout))
-}
-
 fn http_get(address: SocketAddr) -> anyhow::Result<bed::http::Answer> {
     bed::http::get(address, "web.shop", "/", &[])
 }
@@ -265,13 +150,13 @@ fn workloads_know_each_other_and_strict_refuses_plain_text() {
     if !need("mutual TLS", missing) {
         return;
     }
-    let mut mesh = Mesh::start(&envoy().unwrap(), &mesh("http", &[("web-1", WEB)]), &[]);
+    let mut mesh = Mesh::start(&mesh("http", &[("web-1", WEB)]), &[]);
     let answer = eventually("an answer by mutual TLS", Duration::from_secs(20), || mesh.call());
     let answer = answer.unwrap_or_else(|error| panic!("{error:#}\n{}", mesh.logs()));
     assert!(answer.client.contains("URI=spiffe://cluster.local/ns/shop/sa/client"), "{answer:?}");
     assert!(answer.client.contains("By=spiffe://cluster.local/ns/shop/sa/web"), "{answer:?}");
     let page = |path: &'static str, port: u16| {
-        let answer = mesh.network.node().inside(move || bed::http::get((WEB, port).into(), "web", path, &[]))?;
+        let answer = mesh.ground.network.node().inside(move || bed::http::get((WEB, port).into(), "web", path, &[]))?;
         ensure!(answer.status == 200, "{} {}", answer.status, answer.body);
         Ok(answer.body)
     };
@@ -279,17 +164,17 @@ fn workloads_know_each_other_and_strict_refuses_plain_text() {
     let metrics = page("/stats/prometheus", 15020).unwrap();
     assert!(metrics.contains("istio_agent_cert_expiry_seconds") && metrics.contains("envoy_server_live"), "{metrics}");
     // A client of another make sees the workload's name, and without a certificate of the mesh nothing more.
-    let openssl = mesh.network.node().command(Path::new("openssl"));
-    let shown = handshake(openssl, &["-alpn", "istio-http/1.1,h2"]).unwrap();
+    let openssl = mesh.ground.network.node().command(Path::new("openssl"));
+    let shown = handshake(openssl, (WEB, 8080).into(), &["-alpn", "istio-http/1.1,h2"]).unwrap();
     assert!(shown.contains("URI:spiffe://cluster.local/ns/shop/sa/web"), "{shown}");
     assert!(shown.contains("ALPN protocol: h2") && !shown.contains("HTTP/1.1 200"), "{shown}");
     for _ in 0..5 {
         mesh.refused().expect("STRICT takes no plain text");
     }
     // The same call is taken where plain text is allowed: it is the policy that refused it.
-    std::fs::write(mesh.config.join("peers.yaml"), peers("PERMISSIVE")).unwrap();
+    mesh.ground.write("peers.yaml", &peers("PERMISSIVE")).unwrap();
     eventually("plain text to be taken", Duration::from_secs(10), || mesh.plain()).unwrap();
-    std::fs::write(mesh.config.join("peers.yaml"), peers("STRICT")).unwrap();
+    mesh.ground.write("peers.yaml", &peers("STRICT")).unwrap();
     eventually("plain text to be refused", Duration::from_secs(10), || mesh.refused()).unwrap();
     // Certificates of 8 s are renewed at 4 s.
     let (started, mut calls) = (Instant::now(), 0);
@@ -311,7 +196,7 @@ fn zero_failed_requests_under_strict_while_everything_changes_and_certificates_a
     }
     let seconds = super::zero_failed::seconds();
     let run = |flags: &[&str], seconds: u64| {
-        let mesh = Mesh::start(&envoy().unwrap(), &round(0), flags);
+        let mesh = Mesh::start(&round(0), flags);
         let outcome = mesh.failures(seconds).unwrap_or_else(|error| panic!("{error:#}\n{}", mesh.logs()));
         let renewals = mesh.logs().matches("certificate obtained").count();
         eprintln!("{flags:?}: {outcome:?}, {renewals} certificates");

@@ -39,6 +39,9 @@ pub struct Answer {
     /// Who called, as its proxy says (`x-forwarded-client-cert`).
     #[serde(default)]
     pub client: String,
+    /// The address that it was called from.
+    #[serde(default)]
+    pub peer: String,
     /// What its upstreams answered.
     pub calls: Vec<Called>,
 }
@@ -66,14 +69,14 @@ impl App {
     pub async fn serve(self, address: SocketAddr) -> anyhow::Result<()> {
         let listener = TcpListener::bind(address).await.with_context(|| format!("binding {address}"))?;
         loop {
-            let (socket, _) = listener.accept().await?;
+            let (socket, peer) = listener.accept().await?;
             socket.set_nodelay(true)?;
             let app = self.clone();
             #[expect(clippy::disallowed_methods, reason = "connections of a test application end with it")]
             tokio::spawn(async move {
                 let service = hyper::service::service_fn(|request| {
                     let app = app.clone();
-                    async move { Ok::<_, Infallible>(app.reply(request).await) }
+                    async move { Ok::<_, Infallible>(app.reply(request, peer).await) }
                 });
                 // A client that goes away is no event.
                 let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await;
@@ -81,7 +84,7 @@ impl App {
         }
     }
 
-    async fn reply(&self, request: Request<Incoming>) -> Reply {
+    async fn reply(&self, request: Request<Incoming>, peer: SocketAddr) -> Reply {
         let grpc = request
             .headers()
             .get(http::header::CONTENT_TYPE)
@@ -98,7 +101,8 @@ impl App {
         let client = request.headers().get("x-forwarded-client-cert").and_then(|client| client.to_str().ok());
         let client = client.unwrap_or_default().to_owned();
         let path = request.uri().path().to_owned();
-        let answer = Answer { name: self.name.clone(), version: self.version.clone(), path, host, client, calls };
+        let (name, version, peer) = (self.name.clone(), self.version.clone(), peer.ip().to_string());
+        let answer = Answer { name, version, path, host, client, peer, calls };
         let body = serde_json::to_vec(&answer).unwrap_or_default();
         let mut reply = Response::new(Full::new(Bytes::from(body)).boxed_unsync());
         reply.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
