@@ -6,7 +6,7 @@ CACHE := .cache
 ENVOY := $(CACHE)/envoy/envoy
 GRPC := $(CACHE)/grpc/ready
 CARGO ?= cargo
-NEEDED := cargo cc git python3 openssl ip nft setpriv unshare mount
+NEEDED := cargo cc git python3 openssl ip nft setpriv unshare mount tcpdump
 
 .PHONY: setup demo test test-real figures nightly tidy tools
 
@@ -14,7 +14,7 @@ tools:
 	@missing=""; for tool in $(NEEDED); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
 	python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
 	if [ -n "$$missing" ]; then echo "missing:$$missing"; \
-	echo "install with: apt-get install -y gcc libc6-dev make git python3 python3-venv openssl iproute2 nftables util-linux (and Rust from rustup)"; exit 1; fi
+	echo "install with: apt-get install -y gcc libc6-dev make git python3 python3-venv openssl iproute2 nftables util-linux tcpdump (and Rust from rustup)"; exit 1; fi
 
 $(ENVOY):
 	@echo "fetching Envoy $(ENVOY_VERSION) (35 MB, once)"
@@ -44,7 +44,7 @@ tidy:
 test: tidy
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) test --locked --workspace --exclude tests
-	$(CARGO) test --locked -p tests --test wire --test golden --test mesh
+	$(CARGO) test --locked -p tests --lib --test wire --test golden --test mesh
 
 # Real Envoys and gRPC clients, network namespaces.
 test-real: tools $(ENVOY) $(GRPC)

@@ -1,6 +1,7 @@
 //! What a mesh owes its users, proof by proof, in pods whose traffic is led through the proxy by the agent's own rules. One mesh serves
 //! them all: `client-1` calls `web-1`, which takes plain text as well, and `web-2`, which is strict; `outside` has no proxy.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -9,6 +10,7 @@ use bed::process::Running;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tests::secured::Secured;
+use tests::wire::{Flow, Hello, Tap, hello, is_tls};
 
 use super::ground::{CONTROL, Capture, Ground, PodOf, handshake, pods, token};
 use super::*;
@@ -19,6 +21,8 @@ const STRICT: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 13);
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 99);
 /// The service's address, which no interface has.
 const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
+/// That of a service of `web-1` with a port that is opaque and one whose protocol is detected.
+const OTHER: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 11);
 const PODS: [PodOf<'static>; 3] =
     [("web-1", "web", "v1", WEB), ("web-2", "web", "v2", STRICT), ("client-1", "client", "v1", CLIENT)];
 
@@ -66,6 +70,18 @@ endpoints:
 - {addresses: [10.78.0.11], targetRef: {kind: Pod, name: web-1}}
 - {addresses: [10.78.0.13], targetRef: {kind: Pod, name: web-2}}
 ports: [{name: http, port: 8080}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: other, namespace: shop}
+spec: {clusterIP: 10.96.0.11, selector: {app: web}, ports: [{name: tcp, port: 7000}, {name: any, port: 7001}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: other, namespace: shop, labels: {kubernetes.io/service-name: other}}
+addressType: IPv4
+endpoints: [{addresses: [10.78.0.11], targetRef: {kind: Pod, name: web-1}}]
+ports: [{name: tcp, port: 7000}, {name: any, port: 7001}]
 ";
 
 /// What `web-1` takes; `web-2` is strict.
@@ -83,7 +99,7 @@ struct Mesh {
     client: Envoy,
     places: [Place; 4],
     _envoys: [Envoy; 2],
-    _apps: [Running; 5],
+    _apps: [Running; 7],
     ground: Ground,
 }
 
@@ -98,6 +114,8 @@ impl Mesh {
         let everywhere = |port: u16| (Ipv4Addr::UNSPECIFIED, port).into();
         let apps = [
             ground.app(&web_place, ("web", "v1"), everywhere(8080)),
+            ground.app(&web_place, ("web", "v1"), everywhere(7000)),
+            ground.app(&web_place, ("web", "v1"), everywhere(7001)),
             ground.app(&strict_place, ("web", "v2"), everywhere(8080)),
             ground.app(&client_place, ("client", "v1"), everywhere(8080)),
             ground.app(&outside, ("outside", "v1"), everywhere(8080)),
@@ -177,17 +195,54 @@ fn proxied(answer: &bed::http::Answer) -> bool {
 
 #[test]
 fn what_a_mesh_owes_its_users() {
-    let missing = envoy().err().or_else(net::obstacle).or_else(|| without("iptables-restore"));
+    let missing =
+        envoy().err().or_else(net::obstacle).or_else(|| without("iptables-restore")).or_else(|| without("tcpdump"));
     if !need("proofs", missing) {
         return;
     }
     let mesh = Mesh::start();
+    // First, so that no connection is from before.
+    what_goes_over_the_wire_is_tls(&mesh);
     traffic_is_led_through_both_proxies(&mesh);
     rules_decide_where_requests_go(&mesh);
     a_server_of_another_name_is_refused(&mesh);
     what_is_not_the_meshs_goes_its_own_way(&mesh);
     a_certificate_of_the_mesh_opens_the_door(&mesh);
     plain_text_is_taken_where_the_policy_says(&mesh);
+}
+
+fn what_goes_over_the_wire_is_tls(mesh: &Mesh) {
+    let filter = "tcp port 8080 or tcp port 7000 or tcp port 7001";
+    let mut tap = Tap::open(mesh.place("web"), filter, &mesh.ground.folder).unwrap();
+    let client = mesh.place("client");
+    let call = || mesh.call("/secret-path", &[("x-version", "v1")]);
+    eventually("an answer", Duration::from_secs(20), call).unwrap();
+    for port in [7000, 7001] {
+        Mesh::ask(client, (OTHER, port), "/secret-path", &[]).and_then(read).unwrap();
+    }
+    // What is not encrypted can be seen, and whatever came before it has been seen too.
+    Mesh::ask(mesh.place("outside"), (WEB, 8080), "/open-path", &[]).and_then(read).unwrap();
+    let has = |flow: &Flow, text: &str| flow.bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    let seen = tap.until(|seen| seen.iter().any(|flow| has(flow, "/open-path"))).unwrap();
+    let (open, mesh): (Vec<Flow>, Vec<Flow>) =
+        seen.into_iter().partition(|flow| [*flow.from.ip(), *flow.to.ip()].contains(&OUTSIDE));
+    assert!(open.iter().all(|flow| !is_tls(&flow.bytes)));
+    assert!(mesh.iter().all(|flow| is_tls(&flow.bytes) && !has(flow, "secret-path")), "{mesh:?}");
+    let greetings: BTreeMap<u16, Hello> = mesh
+        .iter()
+        .filter(|flow| *flow.from.ip() == CLIENT)
+        .map(|flow| (flow.to.port(), hello(&flow.bytes).unwrap()))
+        .collect();
+    let expected = [
+        (7000, "outbound_.7000_._.other.shop.svc.cluster.local", &["istio"][..]),
+        (7001, "outbound_.7001_._.other.shop.svc.cluster.local", &["istio-http/1.1", "istio"]),
+        (8080, "outbound_.80_.v1_.web.shop.svc.cluster.local", &["istio-http/1.1", "istio", "http/1.1"]),
+    ];
+    let expected = expected.map(|(port, name, protocols)| {
+        let protocols = protocols.iter().map(|protocol| (*protocol).to_owned()).collect();
+        (port, Hello { server_name: name.to_owned(), protocols })
+    });
+    assert_eq!(greetings, BTreeMap::from(expected));
 }
 
 fn traffic_is_led_through_both_proxies(mesh: &Mesh) {

@@ -5,6 +5,7 @@ pub mod golden;
 pub mod mesh;
 pub mod plane;
 pub mod secured;
+pub mod wire;
 
 /// Whether a test that needs something can run: `Err` is what is missing. Where everything is required (CI) that is a failure.
 ///
