@@ -309,12 +309,17 @@ fn labelled(labels: &Labels, name: &Name, namespace: &Namespace, cluster: &Name,
             .unwrap_or_default(),
     };
     Endpoint {
-        mtls: labels.get("security.istio.io/tlsMode").is_some_and(|mode| mode == "istio"),
+        mtls: takes_mutual_tls(labels),
         network: labels.get("topology.istio.io/network").cloned().unwrap_or_default(),
         labels: labels.clone(),
         workload,
         ..bare(cluster, namespace)
     }
+}
+
+/// Whether a workload's labels promise that it takes mutual TLS.
+pub(crate) fn takes_mutual_tls(labels: &Labels) -> bool {
+    labels.get("security.istio.io/tlsMode").is_some_and(|mode| mode == "istio")
 }
 
 /// The Deployment's name, when the pod's name is made from it and the template hash; else the pod's name.

@@ -36,6 +36,21 @@ impl Peers {
     pub fn at(&self, port: u16) -> PeerMode {
         self.ports.get(&port).copied().unwrap_or(self.mode)
     }
+
+    /// For a server that cannot take both plain text and mutual TLS, as in gRPC: clients call it by mutual TLS where it promises that
+    /// (`istio: pilot/pkg/grpcgen/lds.go buildInboundFilterChains`).
+    #[must_use]
+    pub fn decided(self, promises: bool) -> Self {
+        let decided = |mode| match mode {
+            PeerMode::Permissive if promises => PeerMode::Strict,
+            PeerMode::Permissive => PeerMode::Disable,
+            PeerMode::Disable | PeerMode::Strict => mode,
+        };
+        Self {
+            mode: decided(self.mode),
+            ports: self.ports.into_iter().map(|(port, mode)| (port, decided(mode))).collect(),
+        }
+    }
 }
 
 /// PeerAuthentications by namespace.
@@ -119,5 +134,20 @@ impl Policies {
             Some((u16::try_from(*port).ok()?, at)).filter(|_| at != general)
         });
         Peers { mode: general, ports: ports.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_cannot_take_both_keeps_its_promise() {
+        let peers = |mode, at| Peers { mode, ports: BTreeMap::from([(80, at)]) };
+        let both = peers(PeerMode::Permissive, PeerMode::Disable);
+        assert_eq!(both.clone().decided(true), peers(PeerMode::Strict, PeerMode::Disable));
+        assert_eq!(both.decided(false), peers(PeerMode::Disable, PeerMode::Disable));
+        let written = peers(PeerMode::Disable, PeerMode::Strict);
+        assert_eq!(written.clone().decided(true), written);
     }
 }

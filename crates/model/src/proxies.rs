@@ -9,7 +9,7 @@ use api::networking::ServiceEntry;
 use graph::{Derived, Index, Input, Reader};
 use names::{Hostname, Labels, Name, Namespace, Protocol, Selector};
 
-use crate::endpoints::Locality;
+use crate::endpoints::{Locality, takes_mutual_tls};
 use crate::peers::{Peers, Policies};
 use crate::scopes::{self, Scope};
 use crate::services::{ServiceId, Services, Target};
@@ -255,8 +255,9 @@ pub struct Inbound {
     pub interception: Interception,
     /// What it takes from its peers.
     pub peers: Peers,
-    /// The proxy's own address: only where the proxy binds real ports, so that replicas share the rest.
-    pub address: Option<IpAddr>,
+    /// Where the proxy binds ports: its own address, and all of them for a gRPC server, which chooses itself. Empty where it binds none,
+    /// so that replicas share the rest.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// The shared parts that a proxy's configuration is put together from.
@@ -313,14 +314,19 @@ impl Derived for Facets {
             sidecar: sidecar.clone(),
             source: scopes::source_answers(&proxy.namespace, &labels, read),
         };
-        let binds = proxy.interception == Interception::None && proxy.kind == Kind::Sidecar;
+        let bound = match proxy.kind {
+            Kind::Sidecar if proxy.interception == Interception::None => 1,
+            Kind::Grpc => proxy.addresses.len(),
+            Kind::Sidecar | Kind::Router | Kind::Waypoint | Kind::Ztunnel => 0,
+        };
+        let peers = Policies::of(&proxy.namespace, read).workload(&labels);
         let inbound = Inbound {
             namespace: proxy.namespace.clone(),
             served,
             sidecar,
             interception: proxy.interception,
-            peers: Policies::of(&proxy.namespace, read).workload(&labels),
-            address: proxy.addresses.first().copied().filter(|_| binds),
+            peers: if proxy.kind == Kind::Grpc { peers.decided(takes_mutual_tls(&labels)) } else { peers },
+            addresses: proxy.addresses.iter().take(bound).copied().collect(),
         };
         Some(Facet {
             kind: proxy.kind,

@@ -2,6 +2,7 @@
 //! everyone for whom things resolve alike shares the bytes.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use model::Id;
@@ -202,6 +203,13 @@ pub enum ListenerKey {
         /// The route table.
         table: Name,
     },
+    /// What a gRPC server serves by.
+    GrpcServer {
+        /// Where it listens.
+        at: SocketAddr,
+        /// It takes the mesh's mutual TLS, else plain text.
+        mutual: bool,
+    },
 }
 
 /// An outbound listener.
@@ -363,4 +371,6 @@ pub enum ViewKey {
     GrpcTables(Arc<Scope>),
     /// What agents are told of the mesh.
     Trust,
+    /// What gRPC servers serve by.
+    GrpcServers(Arc<Inbound>),
 }

@@ -31,11 +31,11 @@ pub fn name(key: &ListenerKey) -> String {
         ListenerKey::Outbound(listener) => format!("{}_{}", listener.address, listener.port),
         ListenerKey::Inbound { .. } => "virtualInbound".to_owned(),
         ListenerKey::InboundPort { inbound, port, .. } => {
-            let address = inbound.address.map(|address| address.to_string()).unwrap_or_else(|| "0.0.0.0".to_owned());
-            format!("{address}_{port}")
+            format!("{}_{port}", inbound::bound_at(inbound))
         }
         ListenerKey::Gateway(listener) => format!("{}_{}", listener.bind, listener.port),
         ListenerKey::Grpc { name, .. } => name.to_string(),
+        ListenerKey::GrpcServer { at, .. } => format!("{}{at}", grpc::SERVER),
     }
 }
 
@@ -53,6 +53,7 @@ pub(crate) fn encoded(key: &ListenerKey, read: &mut Reader<'_>) -> Option<Encode
         }
         ListenerKey::Gateway(listener) => gateway::listener(listener, way(Side::Gateway, listener.caps), read),
         ListenerKey::Grpc { name, table } => grpc::listener(name, table),
+        ListenerKey::GrpcServer { at, mutual } => grpc::server(*at, *mutual),
     };
     let named = Listener { name: name(key), ..listener };
     Some(Encoded::new(&named.name, &named))

@@ -121,21 +121,35 @@ pub(crate) fn server(settings: &MeshSettings, alpn: &[&str]) -> TransportSocket 
 /// The client's side in gRPC, which takes certificates from its bootstrap by the name of a provider
 /// (`istio: pilot/pkg/grpcgen/cds.go`).
 pub(crate) fn grpc_client(names: &[String]) -> TransportSocket {
+    socket(&UpstreamTlsContext { common_tls_context: Some(grpc_common(names)), ..UpstreamTlsContext::default() })
+}
+
+/// The server's side in gRPC. It cannot be told whose trust domain peers must be of.
+pub(crate) fn grpc_server() -> TransportSocket {
+    socket(&DownstreamTlsContext {
+        common_tls_context: Some(grpc_common(&[])),
+        require_client_certificate: Some(true),
+        ..DownstreamTlsContext::default()
+    })
+}
+
+/// gRPC looks at the older field for names alone: it ignores the typed ones, and with them whom it calls.
+#[expect(deprecated, reason = "gRPC's core and grpc-go read no other field")]
+fn grpc_common(names: &[String]) -> CommonTlsContext {
     let instance = |name: &str| CertificateProviderPluginInstance {
         instance_name: "default".to_owned(),
         certificate_name: name.to_owned(),
     };
     let context = CertificateValidationContext {
         ca_certificate_provider_instance: Some(instance(ROOTS)),
-        match_typed_subject_alt_names: exactly(names),
+        match_subject_alt_names: names.iter().map(|name| exact(name)).collect(),
         ..CertificateValidationContext::default()
     };
-    let common = CommonTlsContext {
+    CommonTlsContext {
         tls_certificate_provider_instance: Some(instance(CERTIFICATE)),
         validation_context_type: Some(ValidationContextType::ValidationContext(context)),
         ..CommonTlsContext::default()
-    };
-    socket(&UpstreamTlsContext { common_tls_context: Some(common), ..UpstreamTlsContext::default() })
+    }
 }
 
 /// Plain text.
@@ -160,6 +174,10 @@ pub(crate) fn exactly(names: &[String]) -> Vec<SubjectAltNameMatcher> {
         matcher(kind, MatchPattern::Exact(name.clone()))
     });
     each.collect()
+}
+
+fn exact(text: &str) -> StringMatcher {
+    StringMatcher { match_pattern: Some(MatchPattern::Exact(text.to_owned())), ..StringMatcher::default() }
 }
 
 fn matcher(kind: SanType, pattern: MatchPattern) -> SubjectAltNameMatcher {

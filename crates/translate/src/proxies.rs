@@ -132,7 +132,7 @@ fn grpc(facet: &Facet) -> Vec<(Type, Vec<ViewKey>)> {
     vec![
         (Type::Cds, vec![ViewKey::Clusters(scope.clone(), For::Grpc, facet.caps)]),
         (Type::Eds, vec![ViewKey::Assignments(scope.clone(), For::Grpc, facet.locality.clone())]),
-        (Type::Lds, vec![ViewKey::GrpcListeners(scope.clone())]),
+        (Type::Lds, vec![ViewKey::GrpcListeners(scope.clone()), ViewKey::GrpcServers(facet.inbound.clone())]),
         (Type::Rds, vec![ViewKey::GrpcTables(scope.clone())]),
     ]
 }

@@ -80,6 +80,7 @@ impl Derived for Views {
             ViewKey::GrpcListeners(scope) => routes::grpc_listeners(scope, &mut draft, read),
             ViewKey::GrpcTables(scope) => routes::grpc_tables(scope, &mut draft, read),
             ViewKey::Trust => draft.add(crate::secrets::TRUST.into(), ResourceKey::Trust),
+            ViewKey::GrpcServers(inbound) => inbound::grpc_servers(inbound, &mut draft, read),
         }
         Some(draft.finish(read))
     }

@@ -76,3 +76,8 @@ pub(crate) fn grpc() -> Vec<HttpFilter> {
         filter("envoy.filters.http.router", &Router::default()),
     ]
 }
+
+/// Filters that gRPC servers know.
+pub(crate) fn grpc_server() -> Vec<HttpFilter> {
+    vec![filter("envoy.filters.http.router", &Router::default())]
+}

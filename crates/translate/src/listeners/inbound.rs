@@ -127,10 +127,14 @@ pub(super) fn virtual_listener(inbound: &Inbound, way: Way<'_>, read: &mut Reade
     listener
 }
 
+/// Where the proxy binds ports itself.
+pub(super) fn bound_at(inbound: &Inbound) -> String {
+    inbound.addresses.first().map_or_else(|| "0.0.0.0".to_owned(), ToString::to_string)
+}
+
 /// One port that the proxy binds itself.
 pub(super) fn bound(inbound: &Inbound, number: u16, way: Way<'_>, read: &mut Reader<'_>) -> Listener {
-    let at = inbound.address.map_or_else(|| "0.0.0.0".to_owned(), |address| address.to_string());
-    let mut listener = base(&at, number, TrafficDirection::Inbound);
+    let mut listener = base(&bound_at(inbound), number, TrafficDirection::Inbound);
     if let Some(port) = ports(inbound, read).iter().find(|port| port.number == number) {
         listener.filter_chains = chains(port, inbound.peers.at(number), way);
         for chain in &mut listener.filter_chains {

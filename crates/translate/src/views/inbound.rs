@@ -1,8 +1,10 @@
 //! Clusters and listeners for what comes to the workload.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use graph::Reader;
+use model::peers::PeerMode;
 use model::proxies::{Caps, Inbound, Interception};
 use names::Name;
 
@@ -37,6 +39,22 @@ pub(super) fn listeners(inbound: &Arc<Inbound>, caps: Caps, draft: &mut Draft, r
     for port in listeners::inbound_ports(inbound, read) {
         if port.bind == Some(true) || !captured {
             draft.add_listener(ListenerKey::InboundPort { inbound: inbound.clone(), port: port.number, caps });
+        }
+    }
+}
+
+/// A gRPC server asks for the address that it listens at, which it chooses itself: any of its own, of loopback, or all.
+pub(super) fn grpc_servers(inbound: &Arc<Inbound>, draft: &mut Draft, read: &mut Reader<'_>) {
+    let general = [
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::LOCALHOST),
+    ];
+    for port in listeners::inbound_ports(inbound, read) {
+        let mutual = inbound.peers.at(port.number) != PeerMode::Disable;
+        for address in general.iter().chain(&inbound.addresses) {
+            draft.add_listener(ListenerKey::GrpcServer { at: SocketAddr::new(*address, port.number), mutual });
         }
     }
 }
