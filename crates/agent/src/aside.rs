@@ -14,11 +14,13 @@ use proto::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
 };
 use proto::google::rpc::Status;
+use proto::istio::mesh::v1alpha1::ProxyConfig;
 use proto::istio::networking::nds::v1::NameTable;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use xds::{ResourceType, Variant};
 
 use crate::dns::Known;
+use crate::trust::Trust;
 
 /// Bytes before each message: whether it is compressed, and its length.
 const HEAD: usize = 5;
@@ -33,6 +35,8 @@ const WORKLOADS: &str = "type.googleapis.com/istio.workload.Workload";
 pub struct Aside {
     /// Takes the names that are asked for.
     names: Option<Arc<Known>>,
+    /// Takes the roots of the mesh.
+    trust: Option<Arc<Trust>>,
     said: Mutex<Said>,
 }
 
@@ -44,10 +48,10 @@ struct Said {
 }
 
 impl Aside {
-    /// Asks for names, when somebody takes them.
+    /// Asks for names and for the roots of the mesh, when somebody takes them.
     #[must_use]
-    pub fn new(names: Option<Arc<Known>>) -> Arc<Self> {
-        Arc::new(Self { names, said: Mutex::default() })
+    pub fn new(names: Option<Arc<Known>>, trust: Option<Arc<Trust>>) -> Arc<Self> {
+        Arc::new(Self { names, trust, said: Mutex::default() })
     }
 
     /// Says something that has no answer: a type, and perhaps an error. Streams that begin later hear the last word.
@@ -77,6 +81,9 @@ impl Aside {
         // The receiver is held by the one who calls.
         if self.names.is_some() {
             let _ = own.send(request(variant, ResourceType::Nds.url(), None, None));
+        }
+        if self.trust.is_some() {
+            let _ = own.send(request(variant, ResourceType::Pcds.url(), None, None));
         }
         let mut said = self.said.lock().expect("no holder of this lock panics");
         if let Some((type_url, error)) = &said.last {
@@ -227,6 +234,12 @@ impl Down {
             self.take_names(known, &head, body);
             return false;
         }
+        if head.type_url == ResourceType::Pcds.url()
+            && let Some(trust) = &self.aside.trust
+        {
+            self.take_roots(trust, head, body);
+            return false;
+        }
         let known = head.type_url.starts_with(FOR_ENVOY) || head.type_url == WORKLOADS;
         if !known {
             tracing::warn!(kind = head.type_url, "the control plane sends a type that is not Envoy's");
@@ -234,14 +247,48 @@ impl Down {
         known
     }
 
-    fn take_names(&self, known: &Known, head: &Head, body: Bytes) {
+    /// The first resource of a response: there is one, if any.
+    fn first<M: Message + Default>(&self, body: Bytes) -> Result<Option<M>, prost::DecodeError> {
         let resource = match self.variant {
             Variant::Delta => DeltaDiscoveryResponse::decode(body)
                 .map(|response| response.resources.into_iter().next().and_then(|resource| resource.resource)),
             Variant::Sotw => DiscoveryResponse::decode(body).map(|response| response.resources.into_iter().next()),
         };
-        let table = resource.and_then(|any| any.map(|any| NameTable::decode(any.value.as_slice())).transpose());
-        let error = match table {
+        resource.and_then(|any| any.map(|any| M::decode(any.value.as_slice())).transpose())
+    }
+
+    /// Roots are taken when the proxy has them, and answered then.
+    fn take_roots(&self, trust: &Arc<Trust>, head: Head, body: Bytes) {
+        let roots = match self.first::<ProxyConfig>(body) {
+            // There are none: the control plane has no authority.
+            Ok(None) => return,
+            Ok(Some(config)) => config.ca_certificates_pem.concat(),
+            Err(error) => {
+                let error = Some(format!("no configuration of an agent: {error}"));
+                let _ = self.own.send(request(self.variant, &head.type_url, Some(&head), error));
+                return;
+            }
+        };
+        if let Err(error) = trust.tell(&roots) {
+            let error = Some(format!("these are no roots: {error}"));
+            let _ = self.own.send(request(self.variant, &head.type_url, Some(&head), error));
+            return;
+        }
+        let (trust, own, variant) = (trust.clone(), self.own.clone(), self.variant);
+        #[expect(clippy::disallowed_methods, reason = "it ends when others are told, or with the stream")]
+        tokio::spawn(async move {
+            let known = tokio::select! {
+                known = trust.known(&roots) => known,
+                () = own.closed() => false,
+            };
+            if known {
+                let _ = own.send(request(variant, &head.type_url, Some(&head), None));
+            }
+        });
+    }
+
+    fn take_names(&self, known: &Known, head: &Head, body: Bytes) {
+        let error = match self.first::<NameTable>(body) {
             // An empty response is not answered: there is nothing that could be taken.
             Ok(None) => return,
             Ok(Some(table)) => {

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -13,6 +14,9 @@ use crate::identity::{Current, Identity};
 
 /// Key, certificate with its chain, roots: as Istio's agent names them.
 const FILES: [&str; 3] = ["key.pem", "cert-chain.pem", "root-cert.pem"];
+
+/// How often gRPC reads the files.
+pub const REFRESH: Duration = Duration::from_secs(900);
 
 /// The bootstrap of gRPC: the node as Envoy would be, the agent's port, and the certificates' folder if there is one.
 ///
@@ -36,7 +40,7 @@ pub fn bootstrap(node: &Value, agent: SocketAddr, certificates: Option<&Path>) -
                 "private_key_file": key,
                 "certificate_file": certificate,
                 "ca_certificate_file": roots,
-                "refresh_interval": "900s",
+                "refresh_interval": format!("{}s", REFRESH.as_secs()),
             },
         } });
     }

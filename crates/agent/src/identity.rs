@@ -29,6 +29,20 @@ impl Identity {
         &self.key
     }
 
+    /// The same with other roots.
+    pub(crate) fn trusting(&self, roots: &str) -> Self {
+        let (chain, key) = (self.chain.clone(), self.key.clone());
+        Self { chain, key, roots: roots.to_owned(), lifetime: self.lifetime }
+    }
+
+    /// Whether the first of the roots vouches for the certificate.
+    pub(crate) fn is_of_first_root(&self) -> bool {
+        let end = "-----END CERTIFICATE-----";
+        let first = self.roots.find(end).map_or("", |at| &self.roots[..at + end.len()]);
+        let (cert, root) = (self.chain.as_bytes(), first.as_bytes());
+        ca::workload(&ca::Workload { cert, key: None, root, chain: &[], san: None }, now()).is_ok()
+    }
+
     /// How long from `now` until it should be renewed: at half of its lifetime, a little earlier or later so that not all workloads come at
     /// once. `jitter` is 0 to 255.
     #[must_use]

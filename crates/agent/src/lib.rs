@@ -11,4 +11,5 @@ pub mod redirect;
 pub mod renewal;
 mod sds;
 pub mod status;
+pub mod trust;
 pub mod upstream;

@@ -21,6 +21,7 @@ use xds::grpc::{self, Answer};
 use crate::aside::Aside;
 use crate::identity::Current;
 use crate::sds;
+use crate::trust::Trust;
 use crate::upstream::Upstream;
 
 /// Where something beside is served.
@@ -55,12 +56,12 @@ pub fn listen(path: &Path) -> anyhow::Result<Listener> {
 }
 
 /// Serves secrets until `stop`.
-pub async fn serve_secrets(listener: Listener, current: Current, stop: CancellationToken) {
+pub async fn serve_secrets(listener: Listener, current: Current, trust: Arc<Trust>, stop: CancellationToken) {
     let answer = move |request: Request<Incoming>| {
-        let current = current.clone();
+        let (current, taken) = (current.clone(), trust.taken());
         async move {
             match request.uri().path() {
-                "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets" => sds::stream(request, current),
+                "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets" => sds::stream(request, current, taken),
                 _ => grpc::refuse(Status::unimplemented("secrets go by StreamSecrets")),
             }
         }

@@ -8,10 +8,10 @@ use http::Request;
 use http_body_util::{BodyExt, Full};
 use prost::Message;
 use proto::istio::v1::auth::{IstioCertificateRequest, IstioCertificateResponse};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::identity::{Identity, now};
+use crate::trust::Trust;
 use crate::upstream::Upstream;
 
 const METHOD: &str = "/istio.v1.auth.IstioCertificateService/CreateCertificate";
@@ -19,6 +19,8 @@ const METHOD: &str = "/istio.v1.auth.IstioCertificateService/CreateCertificate";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Pauses between tries that fail, in seconds: the first, and the longest.
 const PAUSES: (u64, u64) = (1, 30);
+/// When another authority signs, certificates are renewed within this time, or at their own if that is sooner.
+const TURN: Duration = Duration::from_secs(300);
 
 /// Asks the control plane for a certificate, for a new key.
 ///
@@ -57,24 +59,17 @@ pub async fn obtain(upstream: &Upstream, known: Option<&Identity>, lifetime: i64
 }
 
 /// Keeps an identity that is valid, until `stop`. Failures are told and tried again; what is known stays in use until it ends.
-pub async fn keep(
-    upstream: Upstream,
-    lifetime: i64,
-    identity: watch::Sender<Option<Arc<Identity>>>,
-    stop: CancellationToken,
-) {
+pub async fn keep(upstream: Upstream, lifetime: i64, trust: Arc<Trust>, stop: CancellationToken) {
     let mut pause = PAUSES.0;
     loop {
-        let known = identity.borrow().clone();
+        let (known, told) = (trust.identity(), trust.told());
         let trying = tokio::time::timeout(PATIENCE, obtain(&upstream, known.as_deref(), lifetime));
         let wait = match trying.await.map_err(anyhow::Error::from).and_then(|obtained| obtained) {
             Ok(next) => {
                 pause = PAUSES.0;
-                let mut jitter = [0];
-                let _ = aws_lc_rs::rand::fill(&mut jitter);
-                let wait = next.renewal(now(), jitter[0]);
+                let wait = next.renewal(now(), jitter());
                 tracing::info!(ends = next.lifetime.1, renewal_in_s = wait.as_secs(), "certificate obtained");
-                identity.send_replace(Some(Arc::new(next)));
+                trust.renew(next, told);
                 // A lifetime of a second must not become a storm.
                 wait.max(Duration::from_millis(500))
             }
@@ -88,6 +83,18 @@ pub async fn keep(
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
+            () = trust.turned() => {
+                let soon = wait.min(TURN) * u32::from(jitter()) / 255;
+                tracing::info!(renewal_in_s = soon.as_secs(), "another authority signs");
+                tokio::time::sleep(soon).await;
+            }
         }
     }
+}
+
+/// So that not all workloads come at once.
+fn jitter() -> u8 {
+    let mut jitter = [0];
+    let _ = aws_lc_rs::rand::fill(&mut jitter);
+    jitter[0]
 }

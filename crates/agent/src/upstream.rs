@@ -74,7 +74,9 @@ impl Upstream {
         let text =
             std::fs::read(&self.roots).with_context(|| format!("reading the roots in {}", self.roots.display()))?;
         let mut roots = RootCertStore::empty();
-        for root in CertificateDer::pem_slice_iter(&text) {
+        // The file may be older than what the control plane told since.
+        let told = identity.map(|identity| identity.roots.as_bytes()).unwrap_or_default();
+        for root in CertificateDer::pem_slice_iter(&text).chain(CertificateDer::pem_slice_iter(told)) {
             roots.add(root?)?;
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -7,6 +7,7 @@ use xds::grpc::framed;
 
 use super::*;
 use crate::dns::Home;
+use crate::identity::{Identity, now};
 
 /// A body that comes in pieces of this size and then stays open.
 struct Pieces(VecDeque<Bytes>);
@@ -63,19 +64,19 @@ fn table() -> prost_types::Any {
 fn names_are_asked_for_after_the_first_listeners_however_the_bytes_are_cut() {
     let asked = [ResourceType::Cds, ResourceType::Lds, ResourceType::Lds].map(|kind| delta(kind.url()));
     for size in [1, 7, 1000] {
-        let aside = Aside::new(Some(names()));
+        let aside = Aside::new(Some(names()), None);
         let (mut up, _down) = aside.join(Variant::Delta, Pieces::of(&asked, size));
         let expected = [asked[0].clone(), asked[1].clone(), delta(ResourceType::Nds.url()), asked[2].clone()];
         assert_eq!(ready_now(&mut up), expected);
     }
-    let (mut up, _down) = Aside::new(None).join(Variant::Delta, Pieces::of(&asked, 9));
+    let (mut up, _down) = Aside::new(None, None).join(Variant::Delta, Pieces::of(&asked, 9));
     assert_eq!(ready_now(&mut up), asked, "nobody takes names");
 }
 
 #[test]
 fn names_are_taken_and_answered_and_the_proxy_sees_the_rest() {
     let known = names();
-    let aside = Aside::new(Some(known.clone()));
+    let aside = Aside::new(Some(known.clone()), None);
     let (mut up, down) = aside.join(Variant::Delta, Pieces::of(&[delta(ResourceType::Lds.url())], 10));
     assert_eq!(ready_now(&mut up).len(), 2);
     let nds = ResourceType::Nds.url();
@@ -96,7 +97,7 @@ fn names_are_taken_and_answered_and_the_proxy_sees_the_rest() {
 
 #[test]
 fn the_state_of_the_world_is_answered_with_its_version() {
-    let aside = Aside::new(Some(names()));
+    let aside = Aside::new(Some(names()), None);
     let asked = framed(&DiscoveryRequest { type_url: ResourceType::Lds.url().to_owned(), ..Default::default() });
     let (mut up, down) = aside.join(Variant::Sotw, Pieces::of(&[asked], 10));
     assert_eq!(ready_now(&mut up).len(), 2);
@@ -114,7 +115,7 @@ fn the_state_of_the_world_is_answered_with_its_version() {
 
 #[test]
 fn a_word_goes_to_streams_that_are_there_and_the_last_one_to_those_that_come() {
-    let aside = Aside::new(None);
+    let aside = Aside::new(None, None);
     let asked = [delta(ResourceType::Lds.url())];
     let (mut first, _down) = aside.join(Variant::Delta, Pieces::of(&asked, 10));
     assert_eq!(ready_now(&mut first).len(), 1);
@@ -131,10 +132,40 @@ fn a_word_goes_to_streams_that_are_there_and_the_last_one_to_those_that_come() {
 }
 
 #[tokio::test]
+async fn roots_are_answered_when_the_proxy_has_them() {
+    let (trust, current) = Trust::new(std::time::Duration::ZERO);
+    let (root, _) = ca::self_signed("old", now()).unwrap();
+    let identity =
+        |roots: &str| Identity { chain: String::new(), key: String::new(), roots: roots.into(), lifetime: (0, 1) };
+    trust.renew(identity(&root), trust.told());
+    let aside = Aside::new(None, Some(trust.clone()));
+    let (mut up, down) = aside.join(Variant::Delta, Pieces::of(&[delta(ResourceType::Lds.url())], 10));
+    let pcds = ResourceType::Pcds.url();
+    assert_eq!(ready_now(&mut up)[1..], [delta(pcds)]);
+    let slot = trust.taken().asked();
+    let both = format!("{root}{}", ca::self_signed("new", now()).unwrap().0);
+    let config = |roots: &str| proto::any(&ProxyConfig { ca_certificates_pem: vec![roots.to_owned()] });
+    let all = [response(pcds, config("junk"), "1"), response(pcds, config(&both), "2")];
+    assert!(ready_now(&mut down.of(Pieces::of(&all, 9))).is_empty(), "the proxy sees none of it");
+    tokio::task::yield_now().await;
+    let answers = |up: &mut _| -> Vec<(String, bool)> {
+        let answers = ready_now(up);
+        let answers = answers.iter().map(|bytes| DeltaDiscoveryRequest::decode(&bytes[HEAD..]).unwrap());
+        answers.map(|answer| (answer.response_nonce, answer.error_detail.is_some())).collect()
+    };
+    assert_eq!(answers(&mut up), [("1".to_owned(), true)], "what is none is refused, the other waits for the proxy");
+    assert_eq!(current.borrow().as_ref().unwrap().roots, both);
+    slot.took(&both.as_str().into());
+    while answers(&mut up) != [("2".to_owned(), false)] {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn trailers_pass() {
     let trailers = http::HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), 14.into())]);
     let body = http_body_util::Full::new(delta("a")).with_trailers(std::future::ready(Some(Ok(trailers.clone()))));
-    let (up, down) = Aside::new(Some(names())).join(Variant::Delta, Box::pin(body));
+    let (up, down) = Aside::new(Some(names()), None).join(Variant::Delta, Box::pin(body));
     drop(up);
     let response = response(ResourceType::Cds.url(), table(), "1");
     let body =

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::aside::Aside;
-use agent::identity::Identity;
 use agent::status::Status;
+use agent::trust::Trust;
 use agent::upstream::Upstream;
 use agent::{grpc, local, renewal};
 use anyhow::Context;
@@ -15,7 +15,6 @@ use clap::{ArgAction, Args};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::bootstrap::Bootstrap;
@@ -86,7 +85,8 @@ impl Proxy {
         let settings = Settings::of(&bootstrap)?;
         let upstream = self.upstream(&settings.discovery);
         let stop = CancellationToken::new();
-        let (identity, current) = watch::channel::<Option<Arc<Identity>>>(None);
+        let lag = if self.output_certs.is_some() { grpc::REFRESH } else { Duration::ZERO };
+        let (trust, current) = Trust::new(lag);
         let secrets = local::listen(&settings.secrets)?;
         let stream = local::listen(&settings.folder.join("XDS"))?;
         let port = self.grpc_port(&bootstrap["node"]).await?;
@@ -98,19 +98,20 @@ impl Proxy {
         let names = self.names.open(&bootstrap["node"]).await?;
         let known = names.as_ref().map(|(known, _)| known.clone());
         let status = Arc::new(Status::new(places, injected, current.clone())?.with_names(known.clone()));
-        let aside = Aside::new(known);
+        let aside = Aside::new(known, Some(trust.clone()));
         let pages = tokio::net::TcpListener::bind((settings.wildcard.as_str(), settings.status)).await;
         let pages = pages.with_context(|| format!("binding the status port {}; is it taken?", settings.status))?;
         let serving = status.clone().serve(pages);
         let beside = async {
             tokio::join!(
-                renewal::keep(upstream.clone(), self.secret_ttl, identity, stop.clone()),
-                local::serve_secrets(secrets, current.clone(), stop.clone()),
+                renewal::keep(upstream.clone(), self.secret_ttl, trust.clone(), stop.clone()),
+                local::serve_secrets(secrets, current.clone(), trust.clone(), stop.clone()),
                 local::forward(stream, upstream.clone(), current.clone(), aside, stop.clone()),
                 grpc::keep_files(self.output_certs.clone(), current.clone()),
                 async {
                     if let Some(port) = port {
-                        local::forward(port, upstream.clone(), current, Aside::new(None), stop.clone()).await;
+                        let aside = Aside::new(None, Some(trust.clone()));
+                        local::forward(port, upstream.clone(), current, aside, stop.clone()).await;
                     }
                 },
                 async {
