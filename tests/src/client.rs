@@ -45,11 +45,11 @@ pub fn sidecar(number: usize, namespace: &str) -> Node {
 }
 
 impl Client {
-    /// Connects and asks for clusters and listeners, offering what it has.
+    /// Connects and says nothing yet.
     ///
     /// # Errors
     /// When there is nobody.
-    pub async fn connect(
+    pub async fn open(
         address: SocketAddr,
         node: Node,
         has: BTreeMap<ResourceType, BTreeMap<String, String>>,
@@ -71,7 +71,7 @@ impl Client {
         .header("te", "trailers")
         .body(body)?;
         let response = sender.send_request(request).await?;
-        let mut client = Self {
+        Ok(Self {
             requests,
             body: response.into_body(),
             buffer: BytesMut::new(),
@@ -83,7 +83,19 @@ impl Client {
             asked: BTreeSet::new(),
             names: BTreeMap::new(),
             warming: None,
-        };
+        })
+    }
+
+    /// Connects and asks for clusters and listeners, offering what it has.
+    ///
+    /// # Errors
+    /// When there is nobody.
+    pub async fn connect(
+        address: SocketAddr,
+        node: Node,
+        has: BTreeMap<ResourceType, BTreeMap<String, String>>,
+    ) -> anyhow::Result<Self> {
+        let mut client = Self::open(address, node, has).await?;
         client.ask(ResourceType::Cds, &[]).await?;
         client.ask(ResourceType::Lds, &[]).await?;
         for kind in [ResourceType::Eds, ResourceType::Rds, ResourceType::Vhds] {

@@ -97,6 +97,22 @@ fn names_are_for_those_who_ask_and_follow_edits() {
 }
 
 #[test]
+fn what_an_agent_tells_of_a_workloads_health_is_taken_without_an_answer() {
+    run(async {
+        let plane = Plane::start(&[("mesh.yaml", &mesh(&["a"]))], &[])?;
+        let mut client = Client::open(plane.xds(), sidecar(1, "shop"), BTreeMap::new()).await?;
+        let health = "type.googleapis.com/istio.v1.HealthInformation";
+        client.answer(health, "", Some("it is ill")).await?;
+        client.ask(Cds, &[]).await?;
+        assert_eq!(client.step().await?.0, Cds);
+        client.answer(health, "", None).await?;
+        client.ask(Lds, &[]).await?;
+        assert!(matches!(client.step().await?.0, Eds | Lds));
+        Ok(())
+    });
+}
+
+#[test]
 fn a_reconnect_gets_what_differs_and_no_more() {
     run(async {
         let plane = Plane::start(&[("mesh.yaml", &mesh(&["a", "b"])), ("rule.yaml", &timeout_rule(1))], &[])?;

@@ -20,6 +20,9 @@ use crate::shared::{Caller, Refusal, Shared};
 use crate::types::ResourceType;
 use crate::views::ConnectionId;
 
+/// What agents tell of their workloads without being asked.
+const HEALTH: &str = "type.googleapis.com/istio.v1.HealthInformation";
+
 /// What goes to the body of the answer.
 pub(crate) type Out = mpsc::Sender<Result<Bytes, Status>>;
 
@@ -61,7 +64,7 @@ async fn run(
     out: &Out,
     stop: &CancellationToken,
 ) -> Result<(), Status> {
-    let Some(first) = messages.next().await? else { return Ok(()) };
+    let Some(first) = first(variant, &mut messages).await? else { return Ok(()) };
     let (registered, peer) = register(shared, variant, &caller, &first)?;
     let mut session = Session::with(variant, shared.ordering, Instant::now(), peer);
     take(shared, &registered, &mut session, variant, &first)?;
@@ -85,6 +88,17 @@ async fn run(
             }
             () = registered.notify.notified() => {}
             () = until(deadline), if deadline.is_some() => {}
+        }
+    }
+}
+
+/// The request that says who the proxy is. What its agent tells of a workload's health may come before; it has no answer
+/// (`istio: pkg/xds/server.go`).
+async fn first(variant: Variant, messages: &mut Messages) -> Result<Option<Bytes>, Status> {
+    loop {
+        let Some(message) = messages.next().await? else { return Ok(None) };
+        if read(variant, &message)?.type_url != HEALTH {
+            return Ok(Some(message));
         }
     }
 }
