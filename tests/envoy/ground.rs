@@ -50,7 +50,7 @@ pub(super) struct Ground {
     /// Roots of the mesh.
     pub(super) roots: PathBuf,
     pub(super) folder: PathBuf,
-    agent: Agent,
+    pub(super) agent: Agent,
     _control: Running,
 }
 
@@ -146,6 +146,15 @@ impl Ground {
             ensure!(all, "{proxy}");
         }
         proxies.iter().filter_map(|proxy| proxy["revision"].as_u64()).max().context("no revision")
+    }
+
+    /// Puts these files in place of the authority's: certificate, key, roots, chain. The control plane sees them as one.
+    pub(super) fn authority(&self, files: [&str; 4]) -> anyhow::Result<()> {
+        let ca = self.folder.join("ca");
+        for (name, text) in ["ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem"].iter().zip(files) {
+            std::fs::write(ca.join(name), text)?;
+        }
+        Ok(())
     }
 
     /// Replaces a file, and waits until so many proxies live by it.

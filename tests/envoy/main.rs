@@ -22,6 +22,7 @@ mod latency;
 mod mutual;
 mod proofs;
 mod redirect;
+mod rotation;
 mod routing;
 mod zero_failed;
 

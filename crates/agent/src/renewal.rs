@@ -80,11 +80,13 @@ pub async fn keep(upstream: Upstream, lifetime: i64, trust: Arc<Trust>, stop: Ca
                 wait
             }
         };
+        let due = tokio::time::Instant::now() + wait;
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(wait) => {}
+            () = tokio::time::sleep_until(due) => {}
             () = trust.turned() => {
-                let soon = wait.min(TURN) * u32::from(jitter()) / 255;
+                let left = due.saturating_duration_since(tokio::time::Instant::now());
+                let soon = left.min(TURN) * u32::from(jitter()) / 255;
                 tracing::info!(renewal_in_s = soon.as_secs(), "another authority signs");
                 tokio::time::sleep(soon).await;
             }

@@ -45,7 +45,8 @@ impl Outcome {
         self.failed.values().sum()
     }
 
-    fn add(&mut self, other: Self) {
+    /// Adds another's counts.
+    pub fn add(&mut self, other: Self) {
         self.sent += other.sent;
         other.failed.into_iter().for_each(|(kind, count)| *self.failed.entry(kind).or_default() += count);
         other.answered.into_iter().for_each(|(by, count)| *self.answered.entry(by).or_default() += count);
@@ -151,7 +152,10 @@ async fn send(client: &Sender, url: &str, kind: Kind) -> Result<String, String> 
     let reply = client.request(request).await.map_err(|error| kind_of(&error))?;
     let status = reply.status();
     if !status.is_success() {
-        return Err(format!("status {}", status.as_u16()));
+        // Who refuses says why; a part of that is enough to tell kinds of failures apart.
+        let body = reply.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let why: String = String::from_utf8_lossy(&body).chars().take(300).collect();
+        return Err(format!("status {} {why}", status.as_u16()));
     }
     let headers = reply.headers().clone();
     let body = reply.into_body().collect().await.map_err(|_| "broken body".to_owned())?;

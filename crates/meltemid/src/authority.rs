@@ -70,14 +70,31 @@ impl Keeper {
     }
 }
 
+/// How fast one authority replaces another.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    /// How long a workload's certificate lasts, in seconds: who does not tell whether it took a root has it after this time.
+    usual: i64,
+    /// How long a new root is made known at least before anything is signed below it.
+    settle: Duration,
+    /// Everything at once.
+    unstaged: bool,
+}
+
+impl Pace {
+    /// With both times in seconds.
+    pub(crate) fn new(usual: i64, settle: i64, unstaged: bool) -> Self {
+        Self { usual, settle: Duration::from_secs(u64::try_from(settle).unwrap_or(0)), unstaged }
+    }
+}
+
 /// Follows the files.
 pub(crate) struct Follower {
     keeper: Keeper,
     folder: PathBuf,
     /// Names of the control plane.
     names: Vec<String>,
-    /// How long a workload's certificate lasts: who does not tell whether it took a root has it after this time.
-    patience: Duration,
+    pace: Pace,
     /// The files as last read.
     known: Files,
     rotation: Rotation,
@@ -85,13 +102,12 @@ pub(crate) struct Follower {
     roots: Vec<String>,
     since: Instant,
     settle: Duration,
-    /// How long at least they are made known but after a start.
-    settled: Duration,
+    /// All had them when they were looked at last.
+    taken: bool,
     told: Option<Instant>,
 }
 
-/// Takes the folder's authority into use; one is made for `organization` when the folder has none. Certificates of workloads last
-/// `usual` seconds; new roots are made known for `settle` seconds.
+/// Takes the folder's authority into use; one is made for `organization` when the folder has none.
 ///
 /// # Errors
 /// When its files would not do as an authority.
@@ -99,26 +115,25 @@ pub(crate) fn open(
     folder: &Path,
     organization: &str,
     names: Vec<String>,
-    (usual, settle): (i64, i64),
+    pace: Pace,
 ) -> anyhow::Result<(Keeper, Follower)> {
     let known = Files::open(folder, organization, now())?;
-    let last = now().saturating_add(usual);
+    let last = now().saturating_add(pace.usual);
     let rotation = Rotation::restore(folder, known.clone(), last, now())?;
     let current = Arc::new(ArcSwap::from_pointee(InUse::new(&rotation, &names)?));
     let keeper = Keeper { current, last: Arc::new(AtomicI64::new(last)) };
-    let [patience, settled] = [usual, settle].map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
     let (roots, since) = (rotation.roots(), Instant::now());
     let follower = Follower {
         keeper: keeper.clone(),
         folder: folder.to_owned(),
         names,
-        patience,
+        pace,
         known,
         rotation,
         roots,
         since,
-        settle: settled * AT_START,
-        settled,
+        settle: pace.settle * AT_START,
+        taken: false,
         told: None,
     };
     follower.remember();
@@ -160,22 +175,31 @@ impl Follower {
 
     /// Takes the next authority into use once its root is known; says whether it did.
     fn advance(&mut self, audience: &impl Audience) -> bool {
+        if self.rotation.waits() && self.pace.unstaged {
+            self.rotation.switch(now(), now());
+            return true;
+        }
         let told = self.roots == self.rotation.roots();
         if !self.rotation.waits() || !told || self.since.elapsed() < self.settle {
             return false;
         }
         let Some(standing) = audience.standing(&self.roots) else { return false };
         let Standing { waiting, unaware } = &standing;
-        let lasts = self.since.elapsed() >= self.patience;
+        let lasts = self.since.elapsed().as_secs() >= u64::try_from(self.pace.usual).unwrap_or(0);
         if !waiting.is_empty() || !(unaware.is_empty() || lasts) {
             let examples: Vec<&String> = waiting.iter().chain(unaware).take(3).collect();
             let (waiting, unaware) = (waiting.len(), unaware.len());
             tracing::debug!(waiting, unaware, ?examples, "the new root is not known to all");
+            self.taken = false;
+            return false;
+        }
+        // Handshakes that began before the last one had it come to their end.
+        if !std::mem::replace(&mut self.taken, true) {
             return false;
         }
         // What is being signed just now counts as well.
-        let usual = i64::try_from(self.patience.as_secs()).unwrap_or_default();
-        let last = self.keeper.last.swap(now(), Ordering::Relaxed).max(now().saturating_add(usual));
+        let usual = now().saturating_add(self.pace.usual);
+        let last = self.keeper.last.swap(now(), Ordering::Relaxed).max(usual);
         self.rotation.switch(last, now());
         true
     }
@@ -188,7 +212,8 @@ impl Follower {
         let roots = self.rotation.roots();
         if roots != self.roots {
             audience.tell(roots.clone());
-            (self.roots, self.since, self.settle) = (roots, Instant::now(), self.settled);
+            (self.roots, self.since, self.settle) = (roots, Instant::now(), self.pace.settle);
+            self.taken = false;
         }
         self.remember();
         Ok(())

@@ -21,7 +21,7 @@ use tonic::Status;
 use xds::grpc::{self, Answer};
 use xds::{Caller, Door};
 
-use crate::authority::{self, Follower, Keeper, now};
+use crate::authority::{self, Follower, Keeper, Pace, now};
 use crate::callers::{Callers, Peer, Proven};
 use crate::control::Control;
 use crate::impersonation;
@@ -64,8 +64,8 @@ impl Secure {
         // Before the configuration is read only this much is known; the organization of a root is but a label.
         let domain = &settings.domain;
         let lifetimes = settings.lifetimes();
-        let times = (lifetimes.usual, settings.root_settle);
-        let (keeper, follower) = authority::open(folder, domain, settings.names(), times)
+        let pace = Pace::new(lifetimes.usual, settings.root_settle, settings.unstaged);
+        let (keeper, follower) = authority::open(folder, domain, settings.names(), pace)
             .with_context(|| format!("the certificate authority in {}", folder.display()))?;
         let callers = Callers::new(settings)?;
         let node_accounts = settings.trusted_node_accounts.clone().into();

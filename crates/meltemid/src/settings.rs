@@ -74,6 +74,9 @@ pub struct Settings {
     /// proxies are reconnecting.
     #[arg(long, default_value = "10s", value_name = "DURATION", env = "MELTEMI_ROOT_SETTLE", value_parser = api::scalars::Duration::parse_seconds)]
     pub root_settle: i64,
+    /// Take another authority into use at once. Handshakes will fail: this is for measuring what the stages are good for.
+    #[arg(long, hide = true)]
+    pub unstaged: bool,
     /// Address of readiness, metrics and debug pages. They are not authenticated: keep it on loopback.
     #[arg(long, default_value = "127.0.0.1:15014", value_name = "ADDRESS", env = "MELTEMI_HTTP_ADDRESS")]
     pub http_address: SocketAddr,
