@@ -10,8 +10,8 @@ use bed::process::Running;
 
 use super::*;
 
-const CONTROL: Ipv4Addr = Ipv4Addr::new(10, 79, 0, 1);
-const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 79, 0, 12);
+pub(crate) const CONTROL: Ipv4Addr = Ipv4Addr::new(10, 79, 0, 1);
+pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 79, 0, 12);
 
 /// A service with a virtual address, a headless one whose pods have names, one in another namespace, and one outside.
 fn mesh(address: &str) -> String {
@@ -58,16 +58,16 @@ spec:
 }
 
 /// A pod whose DNS is captured, a control plane, and the pod's own name server: at the node, it knows one name.
-struct Pod {
-    folder: PathBuf,
-    place: Place,
+pub(crate) struct Pod {
+    pub(crate) folder: PathBuf,
+    pub(crate) place: Place,
+    pub(crate) envoy: Envoy,
+    pub(crate) network: Network,
     control: Running,
-    _envoy: Envoy,
-    _network: Network,
 }
 
 impl Pod {
-    fn start(envoy: &Path) -> Self {
+    pub(crate) fn start(envoy: &Path, variables: Vec<(&'static str, String)>) -> Self {
         use std::os::unix::fs::PermissionsExt;
         let folder = folder();
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -102,10 +102,21 @@ impl Pod {
             roots: ca.join("root-cert.pem"),
             lifetime: "1h",
             arguments: vec!["--resolv-conf".into(), folder.join("resolv.conf").display().to_string()],
-            variables: vec![("ISTIO_META_DNS_CAPTURE", "true".into())],
+            variables: std::iter::once(("ISTIO_META_DNS_CAPTURE", "true".into())).chain(variables).collect(),
         };
         let mut redirect = place.command(&agent.program);
-        redirect.args(["redirect", "-i", "*", "-b", "*", "--redirect-dns", "--dns-servers", &CONTROL.to_string()]);
+        redirect.args([
+            "redirect",
+            "-i",
+            "*",
+            "-b",
+            "*",
+            "-d",
+            "15020,15021,15090",
+            "--redirect-dns",
+            "--dns-servers",
+            &CONTROL.to_string(),
+        ]);
         let applied = redirect.output().unwrap();
         assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
         let spec = Spec {
@@ -120,14 +131,15 @@ impl Pod {
             admin: ([127, 0, 0, 1], 15000).into(),
         };
         let envoy = agent.start(&spec, ("client", "token-of-client-0123456789"), &place, &folder).unwrap();
-        let pod = Self { folder, place, control, _envoy: envoy, _network: network };
+        let pod = Self { folder, place, envoy, network, control };
         eventually("the pod to be ready", Duration::from_secs(20), || pod.page("/healthz/ready")).unwrap();
         pod
     }
 
     /// Asks the agent's pages.
-    fn page(&self, path: &'static str) -> anyhow::Result<String> {
-        let answer = self.place.inside(move || bed::http::get((CLIENT, 15020).into(), "client", path, &[]))?;
+    pub(crate) fn page(&self, path: &'static str) -> anyhow::Result<String> {
+        let node = self.network.node();
+        let answer = node.inside(move || bed::http::get((CLIENT, 15020).into(), "client", path, &[]))?;
         ensure!(answer.status == 200, "{} {}", answer.status, answer.body);
         Ok(answer.body)
     }
@@ -199,7 +211,7 @@ fn dns_answers_for_the_mesh_and_others_for_the_rest() {
     if !need("DNS in a pod", missing) {
         return;
     }
-    let mut pod = Pod::start(&envoy().unwrap());
+    let mut pod = Pod::start(&envoy().unwrap(), Vec::new());
     let names: &[(&str, &[&str])] = &[
         ("web", &["10.96.0.10"]),
         ("web.shop.svc.cluster.local", &["10.96.0.10"]),

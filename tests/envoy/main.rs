@@ -20,6 +20,7 @@ mod ground;
 mod grpc;
 mod latency;
 mod mutual;
+mod pod;
 mod proofs;
 mod redirect;
 mod rotation;

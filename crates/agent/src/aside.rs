@@ -342,4 +342,4 @@ where
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

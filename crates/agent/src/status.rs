@@ -3,14 +3,14 @@
 //! Source: istio: pilot/cmd/pilot-agent/status/server.go, ready/probe.go.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use axum::Router;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderName, HeaderValue, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -19,108 +19,71 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::dns::Known;
 use crate::identity::Current;
+use crate::probe::Asker;
 
-/// An answer of Envoy or of the workload is waited for so long unless a probe says otherwise.
+mod metrics;
+mod probers;
+
+/// Envoy's answer is waited for so long.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Metrics of a workload are not read beyond this, in bytes.
-const LONGEST: usize = 64 * 1024 * 1024;
 
-/// A probe of the workload, as injection writes it into `ISTIO_KUBE_APP_PROBERS`.
-#[derive(Deserialize, Clone, Debug)]
-#[serde(rename_all = "camelCase")]
-pub struct Probe {
-    http_get: Option<HttpGet>,
-    tcp_socket: Option<TcpSocket>,
-    #[serde(default)]
-    timeout_seconds: u64,
-}
-
-#[derive(Deserialize, Clone, Debug)]
-#[serde(rename_all = "camelCase")]
-struct HttpGet {
-    #[serde(default)]
-    path: String,
-    port: u16,
-    #[serde(default)]
-    scheme: String,
-    #[serde(default)]
-    http_headers: Vec<Header>,
-}
-
-#[derive(Deserialize, Clone, Debug)]
-struct Header {
-    name: String,
-    value: String,
-}
-
-#[derive(Deserialize, Clone, Debug)]
-struct TcpSocket {
-    port: u16,
-}
-
-/// Where the workload's own metrics are, as injection writes it into `ISTIO_PROMETHEUS_ANNOTATIONS`.
-#[derive(Deserialize, Clone, Debug)]
-pub struct Scrape {
-    scrape: String,
-    #[serde(default)]
-    path: String,
-    #[serde(default)]
-    port: String,
+/// What the pages tell of, and whom they ask.
+pub struct Pages<'a> {
+    /// Their own port.
+    pub port: u16,
+    /// `host:port` of Envoy's admin page; none where there is no Envoy.
+    pub admin: Option<String>,
+    /// The address of the workload.
+    pub workload: IpAddr,
+    /// Probes of the workload (`ISTIO_KUBE_APP_PROBERS`).
+    pub probers: Option<&'a str>,
+    /// Where its metrics are (`ISTIO_PROMETHEUS_ANNOTATIONS`).
+    pub scrape: Option<&'a str>,
 }
 
 /// What the pages tell of.
 pub struct Status {
-    /// `host:port` of Envoy's admin page.
-    pub admin: String,
-    /// The address of the workload.
-    pub workload: String,
-    /// Probes by path below `/app-health/`.
-    pub probes: BTreeMap<String, Probe>,
-    /// The workload's metrics, if it has any.
-    pub scrape: Option<Scrape>,
-    /// The identity.
-    pub identity: Current,
+    port: u16,
+    admin: Option<String>,
+    asker: Asker,
+    probes: BTreeMap<String, probers::Probe>,
+    /// URLs of the workload's metrics.
+    targets: Vec<String>,
+    identity: Current,
     /// Ends the proxy.
     pub quit: CancellationToken,
     client: Client<HttpConnector, Empty<Bytes>>,
     was_ready: AtomicBool,
     names: Option<Arc<Known>>,
+    counters: metrics::Counters,
 }
 
 impl Status {
-    /// Of an Envoy and a workload.
+    /// Of an Envoy and a workload, and of names that the pod waits for until they are known.
     ///
     /// # Errors
     /// When the variables of injection cannot be read.
-    pub fn new(
-        (admin, workload): (String, String),
-        (probers, annotations): (Option<&str>, Option<&str>),
-        identity: Current,
-    ) -> anyhow::Result<Self> {
-        let probes = probers.filter(|text| !text.is_empty()).map(serde_json::from_str).transpose();
-        let scrape = annotations.filter(|text| !text.is_empty()).map(serde_json::from_str).transpose();
+    pub fn new(pages: Pages<'_>, identity: Current, names: Option<Arc<Known>>) -> anyhow::Result<Self> {
+        let probes = pages.probers.filter(|text| !text.is_empty()).map(probers::parse).transpose();
+        let targets =
+            pages.scrape.filter(|text| !text.is_empty()).map(|text| metrics::targets(text, pages.port)).transpose();
         Ok(Self {
-            admin,
-            workload,
+            port: pages.port,
+            admin: pages.admin,
+            asker: Asker::new(pages.workload),
             probes: probes.context("reading ISTIO_KUBE_APP_PROBERS")?.unwrap_or_default(),
-            scrape: scrape.context("reading ISTIO_PROMETHEUS_ANNOTATIONS")?,
+            targets: targets.context("reading ISTIO_PROMETHEUS_ANNOTATIONS")?.unwrap_or_default(),
             identity,
             quit: CancellationToken::new(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             was_ready: AtomicBool::new(false),
-            names: None,
+            names,
+            counters: metrics::Counters::default(),
         })
-    }
-
-    /// With names that the pod waits for until they are known.
-    #[must_use]
-    pub fn with_names(self, names: Option<Arc<Known>>) -> Self {
-        Self { names, ..self }
     }
 
     /// Serves the pages until the process ends.
@@ -130,13 +93,19 @@ impl Status {
     pub async fn serve(self: Arc<Self>, listener: tokio::net::TcpListener) -> std::io::Result<()> {
         let router = Router::new()
             .route("/healthz/ready", get(ready))
-            .route("/stats/prometheus", get(metrics))
-            .route("/metrics", get(metrics))
+            .route("/stats/prometheus", get(metrics::page))
+            .route("/metrics", get(metrics::page))
             .route("/quitquitquit", post(quit))
             .route("/debug/ndsz", get(names))
-            .route("/app-health/{*path}", get(probe))
+            .route("/app-health/{*path}", get(probers::page))
+            .route("/app-lifecycle/{*path}", get(probers::page))
             .with_state(self);
         axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
+    }
+
+    /// Who asks the workload.
+    pub(crate) fn asker(&self) -> &Asker {
+        &self.asker
     }
 
     async fn fetch(
@@ -144,27 +113,36 @@ impl Status {
         url: &str,
         headers: &[(HeaderName, HeaderValue)],
         limit: Duration,
-    ) -> anyhow::Result<(StatusCode, Bytes)> {
+    ) -> anyhow::Result<axum::http::Response<Bytes>> {
         let request = headers.iter().fold(Request::get(url), |request, (name, value)| request.header(name, value));
         let request = request.body(Empty::new()).with_context(|| format!("asking {url}"))?;
         let asking = async {
             let response = self.client.request(request).await?;
-            let status = response.status();
-            let body = http_body_util::Limited::new(response.into_body(), LONGEST).collect().await;
-            Ok::<_, anyhow::Error>((status, body.map_err(|error| anyhow::anyhow!("{error}"))?.to_bytes()))
+            let (parts, body) = response.into_parts();
+            let body = http_body_util::Limited::new(body, metrics::LONGEST).collect().await;
+            let body = body.map_err(|error| anyhow::anyhow!("{error}"))?.to_bytes();
+            Ok::<_, anyhow::Error>(axum::http::Response::from_parts(parts, body))
         };
         let answered = tokio::time::timeout(limit, asking).await.with_context(|| format!("{url} does not answer"))?;
         answered.with_context(|| format!("asking {url}"))
     }
 
-    /// Envoy is live, and has heard of clusters and listeners once.
-    async fn ready(&self) -> anyhow::Result<()> {
+    /// Envoy is live, and has heard of clusters and listeners once; names are known.
+    pub(crate) async fn ready(&self) -> anyhow::Result<()> {
         ensure!(!self.quit.is_cancelled(), "the proxy is ending");
+        if let Some(admin) = &self.admin {
+            self.envoy_ready(admin).await?;
+        }
+        ensure!(self.names.as_ref().is_none_or(|names| names.is_ready()), "names are not received yet");
+        Ok(())
+    }
+
+    async fn envoy_ready(&self, admin: &str) -> anyhow::Result<()> {
         let names = "server.state|listener_manager.workers_started|cluster_manager.cds.update_success|listener_manager.lds.update_success";
         let filter = format!("^({})$", names.replace('.', "\\."));
         let filter = filter.replace('^', "%5E").replace('\\', "%5C").replace('|', "%7C");
-        let url = format!("http://{}/stats?usedonly&filter={filter}", self.admin);
-        let (_, body) = self.fetch(&url, &[], PATIENCE).await?;
+        let url = format!("http://{admin}/stats?usedonly&filter={filter}");
+        let body = self.fetch(&url, &[], PATIENCE).await?.into_body();
         let text = String::from_utf8_lossy(&body);
         let value = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
@@ -179,32 +157,7 @@ impl Status {
             ensure!(clusters && listeners, "config not received from XDS server: cds {clusters}, lds {listeners}");
             self.was_ready.store(true, Ordering::Relaxed);
         }
-        ensure!(self.names.as_ref().is_none_or(|names| names.is_ready()), "names are not received yet");
         Ok(())
-    }
-
-    async fn probe(&self, probe: &Probe) -> anyhow::Result<StatusCode> {
-        let limit = if probe.timeout_seconds == 0 {
-            Duration::from_secs(1)
-        } else {
-            Duration::from_secs(probe.timeout_seconds)
-        };
-        if let Some(get) = &probe.http_get {
-            ensure!(
-                get.scheme.is_empty() || get.scheme.eq_ignore_ascii_case("http"),
-                "probes by {} are not supported",
-                get.scheme
-            );
-            let header = |header: &Header| Some((header.name.parse().ok()?, header.value.parse().ok()?));
-            let headers: Vec<_> = get.http_headers.iter().filter_map(header).collect();
-            let path = get.path.trim_start_matches('/');
-            let url = format!("http://{}:{}/{path}", self.workload, get.port);
-            return Ok(self.fetch(&url, &headers, limit).await?.0);
-        }
-        let Some(socket) = &probe.tcp_socket else { bail!("the probe is neither httpGet nor tcpSocket") };
-        let connecting = tokio::net::TcpStream::connect(format!("{}:{}", self.workload, socket.port));
-        tokio::time::timeout(limit, connecting).await.context("no connection in time")??;
-        Ok(StatusCode::OK)
     }
 }
 
@@ -215,36 +168,6 @@ async fn ready(State(status): Shared) -> Response {
         Ok(()) => StatusCode::OK.into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error:#}\n")).into_response(),
     }
-}
-
-/// What is there counts: a workload without an answer does not take Envoy's metrics along.
-async fn metrics(State(status): Shared) -> Response {
-    let mut out = Vec::new();
-    let ends = status.identity.borrow().as_ref().map(|identity| identity.lifetime.1);
-    if let Some(ends) = ends {
-        let left = ends - crate::identity::now();
-        out.extend_from_slice(b"# TYPE istio_agent_cert_expiry_seconds gauge\n");
-        out.extend_from_slice(
-            format!("istio_agent_cert_expiry_seconds{{resource_name=\"default\"}} {left}\n").as_bytes(),
-        );
-    }
-    let mut from = vec![format!("http://{}/stats/prometheus?usedonly", status.admin)];
-    if let Some(scrape) = status.scrape.as_ref().filter(|scrape| scrape.scrape == "true") {
-        let path = if scrape.path.is_empty() { "metrics" } else { scrape.path.trim_start_matches('/') };
-        let port = if scrape.port.is_empty() { "80" } else { &scrape.port };
-        from.push(format!("http://{}:{port}/{path}", status.workload));
-    }
-    if let Some(names) = &status.names {
-        out.extend_from_slice(names.metrics().as_bytes());
-    }
-    for url in from {
-        match status.fetch(&url, &[], PATIENCE).await {
-            Ok((code, body)) if code.is_success() => out.extend_from_slice(&body),
-            Ok((code, _)) => tracing::warn!(%code, url, "no metrics"),
-            Err(error) => tracing::warn!("no metrics: {error:#}"),
-        }
-    }
-    ([("content-type", "text/plain; version=0.0.4; charset=utf-8")], out).into_response()
 }
 
 /// For containers of the same pod only.
@@ -265,61 +188,5 @@ async fn names(State(status): Shared, ConnectInfo(from): ConnectInfo<SocketAddr>
     axum::Json(shown).into_response()
 }
 
-async fn probe(State(status): Shared, Path(path): Path<String>) -> Response {
-    let Some(probe) = status.probes.get(&format!("/app-health/{path}")) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    match status.probe(probe).await {
-        Ok(code) => code.into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn status(admin: String, workload: &str, probers: &str) -> Arc<Status> {
-        let (_, identity) = tokio::sync::watch::channel(None);
-        Arc::new(Status::new((admin, workload.to_owned()), (Some(probers), None), identity).unwrap())
-    }
-
-    /// Answers each request with a text, on a free port.
-    async fn answering(text: &'static str) -> u16 {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let router = Router::new().fallback(move || async move {
-            if text == "broken" { StatusCode::IM_A_TEAPOT.into_response() } else { text.into_response() }
-        });
-        #[expect(clippy::disallowed_methods, reason = "it ends with the test")]
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        port
-    }
-
-    #[tokio::test]
-    async fn a_proxy_is_ready_when_it_is_live_and_has_heard_of_everything_once() {
-        let live = "server.state: 0\nlistener_manager.workers_started: 1\n";
-        let heard = "server.state: 0\nlistener_manager.workers_started: 1\ncluster_manager.cds.update_success: 1\nlistener_manager.lds.update_success: 2\n";
-        for (text, expected) in [(heard, true), (live, false), ("server.state: 1\n", false), ("", false)] {
-            let status = status(format!("127.0.0.1:{}", answering(text).await), "127.0.0.1", "");
-            assert_eq!(status.ready().await.is_ok(), expected, "{text}");
-            status.quit.cancel();
-            assert!(status.ready().await.is_err(), "it is ending");
-        }
-    }
-
-    #[tokio::test]
-    async fn probes_ask_the_workload() {
-        let (well, broken) = (answering("well").await, answering("broken").await);
-        let probers = format!(
-            r#"{{"/app-health/a/readyz":{{"httpGet":{{"path":"/x","port":{well}}}}},"/app-health/b/livez":{{"httpGet":{{"path":"x","port":{broken}}}}},
-               "/app-health/c/livez":{{"tcpSocket":{{"port":{well}}}}},"/app-health/d/livez":{{"tcpSocket":{{"port":1}}}}}}"#
-        );
-        let status = status(String::new(), "127.0.0.1", &probers);
-        let asked = async |path: &str| status.probe(&status.probes[path]).await.map(|code| code.as_u16()).ok();
-        assert_eq!(asked("/app-health/a/readyz").await, Some(200));
-        assert_eq!(asked("/app-health/b/livez").await, Some(418), "the workload's own answer");
-        assert_eq!(asked("/app-health/c/livez").await, Some(200));
-        assert_eq!(asked("/app-health/d/livez").await, None);
-    }
-}
+mod tests;

@@ -10,10 +10,10 @@ use crate::dns::Home;
 use crate::identity::{Identity, now};
 
 /// A body that comes in pieces of this size and then stays open.
-struct Pieces(VecDeque<Bytes>);
+pub(crate) struct Pieces(VecDeque<Bytes>);
 
 impl Pieces {
-    fn of(messages: &[Bytes], size: usize) -> Self {
+    pub(crate) fn of(messages: &[Bytes], size: usize) -> Self {
         Self(messages.concat().chunks(size).map(Bytes::copy_from_slice).collect())
     }
 }
@@ -37,7 +37,7 @@ fn ready_now<B: Body<Data = Bytes, Error = Infallible> + Unpin>(body: &mut B) ->
     all
 }
 
-fn delta(url: &str) -> Bytes {
+pub(crate) fn delta(url: &str) -> Bytes {
     framed(&DeltaDiscoveryRequest { type_url: url.to_owned(), ..Default::default() })
 }
 

@@ -91,6 +91,22 @@ impl Bootstrap {
     }
 }
 
+/// What is laid over Envoy's bootstrap, as JSON. `$(HOST_IP)` is a variable, since tracers are often at the node
+/// (`istio: pkg/envoy/proxy.go`).
+pub(super) fn laid_over(path: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let host = std::env::var_os("HOST_IP").and_then(|host| host.into_string().ok()).unwrap_or_default();
+    let text = if host.contains(':') {
+        text.replace("[$(HOST_IP)]", &format!("[{host}]")).replace("$(HOST_IP)", &format!("[{host}]"))
+    } else {
+        text.replace("$(HOST_IP)", &host)
+    };
+    let documents = api::yaml::documents(&text, None).map_err(|issue| anyhow::anyhow!("{}", issue.message))?;
+    let value = documents.first().map_or(serde_json::Value::Null, |document| document.value.clone());
+    anyhow::ensure!(value.is_object(), "{} holds no bootstrap", path.display());
+    Ok(value.to_string())
+}
+
 /// The text of a file that may be absent.
 fn optional(path: &Path) -> anyhow::Result<Option<String>> {
     match std::fs::read_to_string(path) {

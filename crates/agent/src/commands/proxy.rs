@@ -1,16 +1,18 @@
 //! `meltemi-agent proxy`: Envoy with everything that it needs beside it.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use agent::aside::Aside;
-use agent::status::Status;
+use agent::status::{Pages, Status};
 use agent::trust::Trust;
 use agent::upstream::Upstream;
-use agent::{grpc, local, renewal};
+use agent::{grpc, health, local, renewal};
 use anyhow::Context;
+use api::networking::ReadinessProbe;
 use clap::{ArgAction, Args};
 use serde_json::Value;
 use tokio::process::{Child, Command};
@@ -63,6 +65,9 @@ pub(crate) struct Proxy {
     /// Where the workload's own metrics are, as JSON: scrape, path, port.
     #[arg(long, value_name = "JSON", env = "ISTIO_PROMETHEUS_ANNOTATIONS", hide_env_values = true)]
     prometheus: Option<String>,
+    /// Laid over Envoy's bootstrap: a file of YAML or JSON, in which $(HOST_IP) is the variable of this name.
+    #[arg(long, value_name = "FILE", env = "ISTIO_BOOTSTRAP_OVERRIDE")]
+    bootstrap_override: Option<PathBuf>,
     /// Further arguments for Envoy.
     #[arg(last = true, value_name = "ENVOY ARGUMENTS")]
     further: Vec<String>,
@@ -93,11 +98,9 @@ impl Proxy {
         let config = settings.folder.join("envoy-rev.json");
         std::fs::write(&config, serde_json::to_vec_pretty(&bootstrap)?)
             .with_context(|| format!("writing {}", config.display()))?;
-        let injected = (self.app_probers.as_deref(), self.prometheus.as_deref());
-        let places = (settings.admin.clone(), settings.workload.clone());
         let names = self.names.open(&bootstrap["node"]).await?;
         let known = names.as_ref().map(|(known, _)| known.clone());
-        let status = Arc::new(Status::new(places, injected, current.clone())?.with_names(known.clone()));
+        let status = Arc::new(Status::new(self.pages(&settings), current.clone(), known.clone())?);
         let aside = Aside::new(known, Some(trust.clone()));
         let pages = tokio::net::TcpListener::bind((settings.wildcard.as_str(), settings.status)).await;
         let pages = pages.with_context(|| format!("binding the status port {}; is it taken?", settings.status))?;
@@ -106,14 +109,14 @@ impl Proxy {
             tokio::join!(
                 renewal::keep(upstream.clone(), self.secret_ttl, trust.clone(), stop.clone()),
                 local::serve_secrets(secrets, current.clone(), trust.clone(), stop.clone()),
-                local::forward(stream, upstream.clone(), current.clone(), aside, stop.clone()),
+                local::forward(stream, upstream.clone(), current.clone(), aside.clone(), stop.clone()),
                 grpc::keep_files(self.output_certs.clone(), current.clone()),
                 async {
                     if let Some(port) = port {
-                        let aside = Aside::new(None, Some(trust.clone()));
-                        local::forward(port, upstream.clone(), current, aside, stop.clone()).await;
+                        local::forward(port, upstream.clone(), current, aside.clone(), stop.clone()).await;
                     }
                 },
+                health::watch(settings.readiness.clone(), status.clone(), aside.clone(), stop.clone()),
                 async {
                     if let Some((_, server)) = names {
                         server.serve(stop.clone()).await;
@@ -133,6 +136,18 @@ impl Proxy {
                 ended.context("serving the status port")?;
                 anyhow::bail!("the status port ended")
             }
+        }
+    }
+
+    /// What the status pages are about.
+    fn pages(&self, settings: &Settings) -> Pages<'_> {
+        Pages {
+            port: settings.status,
+            admin: (!self.disable_envoy).then(|| settings.admin.clone()),
+            workload: settings.workload,
+            probers: self.app_probers.as_deref(),
+            // Others reach a gateway's pages: what is behind them is not for everybody.
+            scrape: self.prometheus.as_deref().filter(|_| settings.sidecar),
         }
     }
 
@@ -161,10 +176,17 @@ impl Proxy {
         let mut command = Command::new(&self.envoy);
         command.arg("-c").arg(config).args(["--disable-hot-restart", "-l", "warning"]).kill_on_drop(true);
         command.args(["--drain-time-s", &settings.drain.as_secs().to_string()]);
+        command.args(&self.further);
+        // One that cannot be read is no reason not to start (istio: pkg/envoy/proxy.go).
+        let path = self.bootstrap_override.as_ref().filter(|path| !path.as_os_str().is_empty());
+        match path.map(|path| super::bootstrap::laid_over(path)).transpose() {
+            Ok(text) => _ = command.args(text.into_iter().flat_map(|text| ["--config-yaml".to_owned(), text])),
+            Err(error) => tracing::warn!("the bootstrap is not overridden: {error:#}"),
+        }
         if self.concurrency > 0 {
             command.args(["--concurrency", &self.concurrency.to_string()]);
         }
-        command.args(&self.further).spawn().with_context(|| format!("starting {}", self.envoy.display()))
+        command.spawn().with_context(|| format!("starting {}", self.envoy.display()))
     }
 }
 
@@ -177,7 +199,11 @@ struct Settings {
     status: u16,
     wildcard: String,
     /// The node's first address.
-    workload: String,
+    workload: IpAddr,
+    /// Beside a workload.
+    sidecar: bool,
+    /// How the workload's health is found out for the control plane.
+    readiness: Option<ReadinessProbe>,
     admin: String,
     drain: Duration,
     /// How long a draining Envoy is left to its connections.
@@ -194,6 +220,9 @@ impl Settings {
             parsed.map(|duration| duration.std()).map_err(|error| anyhow::anyhow!("{key}: {error}"))
         };
         let address = &bootstrap["admin"]["address"]["socket_address"];
+        let first = metadata["INSTANCE_IPS"].as_str().and_then(|all| all.split(',').next());
+        let probe = Some(&config["readinessProbe"]).filter(|probe| probe.is_object());
+        let readiness = probe.map(|probe| serde_json::from_value(probe.clone())).transpose();
         let admin_host = text(&address["address"]);
         Ok(Self {
             discovery: text(&config["discoveryAddress"]),
@@ -202,9 +231,9 @@ impl Settings {
                 .join(text(&metadata["WORKLOAD_IDENTITY_SOCKET_FILE"])),
             status: config["statusPort"].as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or(15020),
             wildcard: if admin_host.contains(':') { "::" } else { "0.0.0.0" }.to_owned(),
-            workload: bracketed(
-                metadata["INSTANCE_IPS"].as_str().and_then(|all| all.split(',').next()).unwrap_or_default(),
-            ),
+            workload: first.and_then(|first| first.parse().ok()).unwrap_or(Ipv4Addr::LOCALHOST.into()),
+            sidecar: bootstrap["node"]["id"].as_str().is_some_and(|id| id.starts_with("sidecar~")),
+            readiness: readiness.context("readinessProbe")?,
             admin: format!("{}:{}", bracketed(&admin_host), address["port_value"]),
             drain: lasting("drainDuration")?,
             termination: lasting("terminationDrainDuration")?,
