@@ -44,6 +44,23 @@ fn the_kernel_takes_the_rules_and_gives_them_back() {
 }
 
 #[test]
+fn the_variable_that_has_the_agent_answer_for_names_leads_them_there() {
+    let printed = |flag: &str, variable: &str| {
+        let mut command = Command::new(super::agent());
+        command
+            .args(["redirect", "--dry-run", "-i", "*", "--dns-servers", "10.0.0.10"])
+            .env("ISTIO_META_DNS_CAPTURE", variable);
+        let out = command.args(Some(flag).filter(|flag| !flag.is_empty())).output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let with = printed("--redirect-dns", "false");
+    assert!(with.contains("15053"), "{with}");
+    assert_eq!(printed("", "true"), with);
+    assert!(!printed("", "nonsense").contains("15053"));
+}
+
+#[test]
 fn a_connection_goes_where_the_rules_say() {
     // A workload's call to a service's address ends at the proxy's port, unless the proxy makes it.
     let call = |as_user: u32| {

@@ -103,7 +103,8 @@ impl Context<'_> {
 }
 
 /// A truth value as Go reads it (`strconv.ParseBool`).
-fn truth(text: &str) -> Option<bool> {
+#[must_use]
+pub fn truth(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "True" | "TRUE" => Some(true),
         "0" | "f" | "F" | "false" | "False" | "FALSE" => Some(false),

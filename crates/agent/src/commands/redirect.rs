@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use agent::bootstrap::truth;
 use agent::redirect::{Capture, Family, Host, Options, iptables, iptables_cleanup, nftables, nftables_cleanup, routes};
 use anyhow::{Context, bail, ensure};
 use clap::{ArgAction, Args, ValueEnum};
@@ -47,6 +48,9 @@ struct Variables {
     owner_groups_exclude: Option<String>,
     #[arg(long, hide = true, env = "ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR")]
     loopback_cidr: Option<String>,
+    /// What the agent beside answers for is led to it, without a further word.
+    #[arg(long, hide = true, env = "ISTIO_META_DNS_CAPTURE")]
+    dns_capture: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -61,6 +65,7 @@ impl Redirect {
         options.owner_groups.clone_from(&self.variables.owner_groups);
         options.owner_groups_exclude.clone_from(&self.variables.owner_groups_exclude);
         options.loopback_cidr.clone_from(&self.variables.loopback_cidr);
+        options.redirect_dns |= self.variables.dns_capture.as_deref().and_then(truth).unwrap_or(false);
         let (capture, warnings) = Capture::new(&options, &host(&options))?;
         warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
         let backend = if self.native_nftables { Backend::Nftables } else { self.backend };
