@@ -14,6 +14,7 @@ use prost::Message;
 use proto::envoy::config::core::v3::Node;
 use proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
 use proto::google::rpc::Status;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use xds::ResourceType;
 
@@ -56,17 +57,29 @@ impl Client {
     ) -> anyhow::Result<Self> {
         let socket = tokio::net::TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
+        Self::over(socket, node, has).await
+    }
+
+    /// As [`Self::connect`], over a connection that is there.
+    ///
+    /// # Errors
+    /// When the other side does not speak xDS.
+    pub async fn over(
+        io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        node: Node,
+        has: BTreeMap<ResourceType, BTreeMap<String, String>>,
+    ) -> anyhow::Result<Self> {
         let (mut sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
             .initial_stream_window_size(1024 * 1024)
-            .handshake(TokioIo::new(socket))
+            .handshake(TokioIo::new(io))
             .await?;
         #[expect(clippy::disallowed_methods, reason = "a test client's connection ends with it")]
         tokio::spawn(async move { drop(connection.await) });
         let (requests, queue) = mpsc::channel::<Bytes>(64);
         let body = StreamBody::new(Queue(queue));
-        let request = Request::post(format!(
-            "http://{address}/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
-        ))
+        let request = Request::post(
+            "http://istiod.istio-system.svc/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
+        )
         .header("content-type", "application/grpc")
         .header("te", "trailers")
         .body(body)?;

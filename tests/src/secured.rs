@@ -12,16 +12,19 @@ use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 use proto::istio::v1::auth::{IstioCertificateRequest, IstioCertificateResponse};
+use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio_rustls::client::TlsStream;
 
 use crate::client::Queue;
 
 /// A connection.
 pub struct Secured {
     sender: SendRequest<BoxBody<Bytes, std::convert::Infallible>>,
-    address: SocketAddr,
     token: Option<String>,
 }
 
@@ -32,36 +35,61 @@ pub struct Refused(pub i32, pub String);
 /// A certificate and its key, as PEM.
 pub type Identity = (String, String);
 
+/// How a client of the secured port speaks TLS, trusting `roots` to name the control plane. Each connection shakes hands in full, as those
+/// of proxies do, which have no former ones.
+///
+/// # Errors
+/// When the roots or the identity are none.
+pub fn config(roots: &str, identity: Option<&Identity>) -> anyhow::Result<Arc<ClientConfig>> {
+    let mut store = rustls::RootCertStore::empty();
+    for root in CertificateDer::pem_slice_iter(roots.as_bytes()) {
+        store.add(root?)?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let config = config.with_root_certificates(store);
+    let mut config = match identity {
+        None => config.with_no_client_auth(),
+        Some((chain, key)) => {
+            let chain = CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+            config.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes())?)?
+        }
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+/// A TLS connection with the control plane.
+///
+/// # Errors
+/// When there is nobody, or somebody else.
+pub async fn handshake(address: SocketAddr, config: Arc<ClientConfig>) -> anyhow::Result<TlsStream<TcpStream>> {
+    let socket = TcpStream::connect(address).await?;
+    socket.set_nodelay(true)?;
+    let name = ServerName::try_from("istiod.istio-system.svc")?;
+    tokio_rustls::TlsConnector::from(config).connect(name, socket).await.context("the TLS handshake")
+}
+
 impl Secured {
     /// Connects, trusting `roots` to name the control plane.
     ///
     /// # Errors
     /// When there is nobody, or somebody else.
     pub async fn connect(address: SocketAddr, roots: &str, identity: Option<&Identity>) -> anyhow::Result<Self> {
-        let mut store = rustls::RootCertStore::empty();
-        for root in CertificateDer::pem_slice_iter(roots.as_bytes()) {
-            store.add(root?)?;
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let config = config.with_root_certificates(store);
-        let mut config = match identity {
-            None => config.with_no_client_auth(),
-            Some((chain, key)) => {
-                let chain = CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<Vec<_>, _>>()?;
-                config.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes())?)?
-            }
-        };
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let socket = tokio::net::TcpStream::connect(address).await?;
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let name = ServerName::try_from("istiod.istio-system.svc")?;
-        let stream = connector.connect(name, socket).await.context("the TLS handshake")?;
+        Self::over(handshake(address, config(roots, identity)?).await?).await
+    }
+
+    /// Speaks gRPC over a connection that is there.
+    ///
+    /// # Errors
+    /// When the other side does not.
+    pub async fn over(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> anyhow::Result<Self> {
         let (sender, connection) =
-            hyper::client::conn::http2::Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream)).await?;
+            hyper::client::conn::http2::Builder::new(TokioExecutor::new()).handshake(TokioIo::new(io)).await?;
         #[expect(clippy::disallowed_methods, reason = "a test client's connection ends with it")]
         tokio::spawn(async move { drop(connection.await) });
-        Ok(Self { sender, address, token: None })
+        Ok(Self { sender, token: None })
     }
 
     /// Shows a token with each call.
@@ -108,7 +136,7 @@ impl Secured {
         let (open, queue) = mpsc::channel::<Bytes>(4);
         open.send(xds::grpc::framed(message)).await?;
         let request =
-            Request::post(format!("https://{}/{path}", self.address)).header("content-type", "application/grpc");
+            Request::post(format!("https://istiod.istio-system.svc/{path}")).header("content-type", "application/grpc");
         let request = self
             .token
             .iter()

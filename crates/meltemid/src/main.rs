@@ -17,7 +17,8 @@ async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     tracing::info!(?settings, "meltemid {}", env!("CARGO_PKG_VERSION"));
     let app = App::bind(settings)?;
-    tracing::info!(xds = %app.xds_address()?, http = %app.http_address()?, "listening");
+    let secure = app.secure_address()?.map(tracing::field::display);
+    tracing::info!(xds = %app.xds_address()?, http = %app.http_address()?, secure, "listening");
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let told = stop.clone();

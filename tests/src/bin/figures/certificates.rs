@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use ca::{Authority, Lifetimes, Plugged};
 use proto::istio::v1::auth::IstioCertificateRequest;
-use tests::plane::{Plane, folder};
 use tests::secured::Secured;
 
-use super::Figure;
+use crate::Figure;
+use crate::agents::TOKEN;
+use crate::secured::Control;
 
 const CLIENTS: usize = 64;
 /// Requests of each client.
 const REQUESTS: usize = 20;
-const TOKEN: &str = "token-of-the-figures-0123";
 
 pub(super) fn all() -> anyhow::Result<Vec<Figure>> {
     let floor = floor()?;
@@ -27,7 +27,7 @@ pub(super) fn all() -> anyhow::Result<Vec<Figure>> {
 }
 
 /// Signatures that are verified and made per second, by what openssl measures on this machine now.
-fn floor() -> anyhow::Result<f64> {
+pub(crate) fn floor() -> anyhow::Result<f64> {
     let speed = std::process::Command::new("openssl").args(["speed", "-seconds", "1", "ecdsap256"]).output()?;
     let text = String::from_utf8_lossy(&speed.stdout).into_owned();
     let line = text.lines().find(|line| line.contains("nistp256")).with_context(|| format!("openssl said {text}"))?;
@@ -36,7 +36,8 @@ fn floor() -> anyhow::Result<f64> {
     Ok(1.0 / (1.0 / sign + 1.0 / verify))
 }
 
-fn now() -> anyhow::Result<i64> {
+/// Now, in Unix time.
+pub(crate) fn now() -> anyhow::Result<i64> {
     Ok(i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs())?)
 }
 
@@ -59,14 +60,9 @@ fn rate() -> anyhow::Result<f64> {
 
 /// How long requests take over the wire, sorted.
 fn latencies() -> anyhow::Result<Vec<Duration>> {
-    let folder = folder();
-    let (ca, tokens) = (folder.with_extension("ca"), folder.with_extension("tokens"));
-    std::fs::write(&tokens, format!("{TOKEN} shop/web\n"))?;
-    let [ca_path, tokens] = [&ca, &tokens].map(|path| path.display().to_string());
-    let flags = ["--ca-dir", &ca_path, "--secure-address", "127.0.0.1:0", "--token-file", &tokens];
-    let plane = Plane::at("127.0.0.1:0", folder, &[], &flags)?;
-    let address = plane.secure().context("there is a secured port")?;
-    let (roots, csr) = (std::fs::read_to_string(ca.join("root-cert.pem"))?, csr()?);
+    let control = Control::start()?;
+    let (address, csr) = (control.address, csr()?);
+    let roots = std::fs::read_to_string(control.ca.join("root-cert.pem"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut clients = tokio::task::JoinSet::new();

@@ -120,13 +120,19 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    pub(crate) fn start(address: SocketAddr, count: usize) -> anyhow::Result<Self> {
+    /// Starts this program once more, as another one of its parts.
+    pub(crate) fn start(part: &str, arguments: &[String]) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("clients").arg(address.to_string()).arg(count.to_string());
+        command.arg(part).args(arguments);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take().context("no input")?;
         let output = std::io::BufReader::new(child.stdout.take().context("no output")?);
         Ok(Self { child, input, output })
+    }
+
+    /// The other process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Says a command and waits for its answer.

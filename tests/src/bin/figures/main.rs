@@ -3,10 +3,13 @@
 
 use std::process::ExitCode;
 
+mod agents;
 mod certificates;
 mod clients;
 mod counts;
 mod memory;
+mod secured;
+mod start;
 mod streams;
 
 const SERVICES: usize = 1000;
@@ -42,14 +45,27 @@ impl Figure {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    if arguments.get(1).is_some_and(|first| first == "clients") {
-        clients::run(&arguments[2..]);
-        return ExitCode::SUCCESS;
+    match arguments.get(1).map(String::as_str) {
+        Some("clients") => {
+            clients::run(&arguments[2..]);
+            return ExitCode::SUCCESS;
+        }
+        Some("agents") => {
+            agents::run(&arguments[2..]);
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
     }
-    let mut figures = counts::all();
-    let mut failed = false;
-    let parts: [(&str, Part); 3] =
-        [("certificates", certificates::all), ("memory", memory::all), ("streams", streams::all)];
+    let (mut figures, mut failed) = (Vec::new(), false);
+    // Memory first: what earlier parts have freed would be used again.
+    let parts: [(&str, Part); 6] = [
+        ("memory", memory::all),
+        ("counts", || Ok(counts::all())),
+        ("certificates", certificates::all),
+        ("secured", secured::all),
+        ("start", start::all),
+        ("streams", streams::all),
+    ];
     for (part, measured) in parts {
         match measured() {
             Ok(more) => figures.extend(more),

@@ -37,12 +37,17 @@ impl Source for Everybody {
     fn refused(&self, _: ConnectionId, _: &Nack) {}
 }
 
-/// A line of `/proc/self/status`, in KB.
-fn status(key: &str) -> f64 {
-    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// A line of a process's status, in KB.
+pub(crate) fn status(process: u32, key: &str) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(key));
     let number = line.and_then(|line| line.trim_start_matches(':').split_whitespace().next());
     number.and_then(|number| number.parse().ok()).unwrap_or(f64::NAN)
+}
+
+/// Forgets the peak of a process's memory (`VmHWM`) so far.
+pub(crate) fn reset_peak(process: u32) -> anyhow::Result<()> {
+    std::fs::write(format!("/proc/{process}/clear_refs"), "5").context("resetting the peak")
 }
 
 /// About 1 MB of clusters.
@@ -69,10 +74,11 @@ pub(crate) fn all() -> anyhow::Result<Vec<Figure>> {
     let stop = CancellationToken::new();
     let serving = runtime.spawn(server.clone().serve(listener, stop.clone(), Duration::from_secs(1)));
 
-    let before = status("VmRSS");
-    let mut readers = Clients::start(address, PROXIES - 10)?;
+    let own = std::process::id();
+    let before = status(own, "VmRSS");
+    let mut readers = Clients::start("clients", &[address.to_string(), (PROXIES - 10).to_string()])?;
     readers.ask("hold")?;
-    let mut frozen = Clients::start(address, 10)?;
+    let mut frozen = Clients::start("clients", &[address.to_string(), 10.to_string()])?;
     frozen.ask("hold")?;
     let connected = || {
         let all = server.connections();
@@ -83,20 +89,20 @@ pub(crate) fn all() -> anyhow::Result<Vec<Figure>> {
         Ok(all.iter().filter(settled).count())
     };
     eventually("all streams", Duration::from_secs(30), || connected().map(|_| ()))?;
-    let idle = status("VmRSS");
+    let idle = status(own, "VmRSS");
     let per_stream = (idle - before) / PROXIES as f64;
 
     // The readers answer their two first, empty responses; the frozen ones never do.
     readers.ask("step")?;
     readers.ask("step")?;
-    let settled = status("VmRSS");
-    std::fs::write("/proc/self/clear_refs", "5").context("resetting the peak")?;
+    let settled = status(own, "VmRSS");
+    reset_peak(own)?;
     publish(&publisher, 1);
     // The response is larger than what is sent at once, so it comes in parts; each part is taken and acked.
     for _ in 0..4 {
         readers.ask("step")?;
     }
-    let peak = status("VmHWM");
+    let peak = status(own, "VmHWM");
     let sent = server.counted().iter().map(|counted| counted.bytes).sum::<u64>();
     eprintln!(
         "{:.0} MB were pushed; {before:.0} KB before, {idle:.0} idle, {settled:.0} settled, {peak:.0} at the peak",

@@ -16,7 +16,7 @@ pub(crate) fn all() -> anyhow::Result<Vec<Figure>> {
     let listed: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     let plane = Plane::start(&listed, &[])?;
     let address = plane.xds();
-    let mut clients = Clients::start(address, PROXIES)?;
+    let mut clients = Clients::start("clients", &[address.to_string(), PROXIES.to_string()])?;
     let started = Instant::now();
     let first = clients.ask("connect")?;
     let (sent, bytes) = (number(&first, "received"), number(&first, "bytes"));
