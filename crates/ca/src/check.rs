@@ -276,6 +276,31 @@ pub fn roots(file: &[u8], now: i64) -> Result<Fine, Refusal> {
     })
 }
 
+/// Is this a certificate, with its chain perhaps, and its key? Whether anybody trusts it, and when, is not asked.
+///
+/// # Errors
+/// The first fault.
+pub fn pair(cert: &[u8], key: &[u8]) -> Result<(), Refusal> {
+    use rcgen::PublicKeyData;
+    let refuse = |text: String| Refusal::new(Reason::Cert, format!("the certificate {text}"));
+    let ders = read::certificates(cert).map_err(refuse)?;
+    let parsed = read::parse_all(&ders).map_err(refuse)?;
+    let own = parsed.first().ok_or_else(|| refuse("is empty".to_owned()))?;
+    match own.public_key().subject_public_key.data.as_ref() == signing_key(key)?.der_bytes() {
+        true => Ok(()),
+        false => Err(Refusal::new(Reason::Mismatch, format!("the key is not that of {}", name(own)))),
+    }
+}
+
+/// Are these certificates? Whether they may vouch for others, and when, is not asked.
+///
+/// # Errors
+/// When they are not.
+pub fn certificates(file: &[u8]) -> Result<(), Refusal> {
+    let parsed = read::certificates(file).and_then(|ders| read::parse_all(&ders).map(|_| ()));
+    parsed.map_err(|text| Refusal::new(Reason::Root, format!("the file of roots {text}")))
+}
+
 /// The URIs that a certificate, as DER, stands for; none when it does not parse.
 #[must_use]
 pub fn uris_of(der: &[u8]) -> Vec<String> {

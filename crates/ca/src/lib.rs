@@ -10,7 +10,7 @@ mod signature;
 
 pub use authority::{Authority, Issued, Lifetimes, prolonged, self_signed};
 pub use check::{Fine, Plugged, Reason, Refusal, Workload, plugged, roots, workload};
-pub use check::{ends, uris_of};
+pub use check::{certificates, ends, pair, uris_of};
 pub use request::Error;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::mesh::MeshConfig;
-use api::networking::{DestinationRule, LoadBalancerSettings, Subset, TrafficPolicy};
+use api::networking::{ClientTlsSettings, DestinationRule, LoadBalancerSettings, Subset, TrafficPolicy};
 use graph::{Derived, Index, Reader};
 use names::{Hostname, Labels, Name, Namespace, Selector};
 
@@ -142,6 +142,8 @@ pub struct Resolved {
     pub addresses: Arc<Vec<Name>>,
     /// It matters for its endpoint lists where the client is.
     pub by_locality: bool,
+    /// Some rule refers to Secrets.
+    pub credentials: bool,
     /// The rules that hold, in the order in which they are merged.
     pub rules: Arc<Vec<Id>>,
     /// The names of the subsets.
@@ -173,6 +175,7 @@ impl Derived for Resolutions {
             kubernetes: service.kubernetes,
             addresses: Arc::new(service.addresses.clone()),
             by_locality: policy.as_ref().is_some_and(|policy| policy.is_by_locality(&settings.mesh)),
+            credentials: policy.as_ref().is_some_and(|policy| policy.tls().any(|tls| !tls.credential_name.is_empty())),
             rules,
             subsets: Arc::new(policy.map(|policy| policy.subset_names()).unwrap_or_default()),
         })
@@ -244,6 +247,15 @@ impl Policy {
     #[must_use]
     pub fn subset_names(&self) -> Vec<Name> {
         self.subsets.iter().map(|subset| subset.name.clone()).collect()
+    }
+
+    /// All that is said of encryption: for the host, its ports and its subsets.
+    pub fn tls(&self) -> impl Iterator<Item = &ClientTlsSettings> {
+        let subsets = self.subsets.iter().filter_map(|subset| subset.traffic_policy.as_ref());
+        self.traffic.iter().chain(subsets).flat_map(|policy| {
+            let levels = policy.port_level_settings.iter().filter_map(|level| level.tls.as_ref());
+            policy.tls.iter().chain(levels)
+        })
     }
 
     /// Whether some port or subset spreads its endpoints by locality: with outlier detection (failover), or by shares.

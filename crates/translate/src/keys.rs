@@ -316,8 +316,30 @@ pub struct SecretKey {
     pub name: Name,
     /// The Secret.
     pub secret: Id,
+    /// What of it.
+    pub content: Content,
+}
+
+/// What a resource has of a Secret.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Content {
+    /// Certificate and key.
+    Certificate,
     /// Only the roots in it, or in the one whose name ends in `-cacert`.
-    pub roots: bool,
+    Roots,
+    /// The roots in a ConfigMap instead.
+    PublicRoots,
+}
+
+/// Who refers to Secrets.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SecretsKey {
+    /// By the rules for what it calls.
+    pub scope: Arc<Scope>,
+    /// By what it serves.
+    pub gateways: Arc<Vec<Id>>,
+    /// Any rule counts, not only those that select workloads.
+    pub router: bool,
 }
 
 /// The names that an agent resolves.
@@ -361,8 +383,8 @@ pub enum ViewKey {
     GatewayTables(Arc<Router>),
     /// Virtual hosts of a gateway that come one by one.
     GatewayHosts(Arc<Router>),
-    /// Secrets that a gateway names, as far as it may have them.
-    Secrets(Arc<Router>, Arc<SecretGrant>),
+    /// Secrets that a proxy's configuration names, as far as it may have them.
+    Secrets(Arc<SecretsKey>, Arc<SecretGrant>),
     /// The names that an agent resolves.
     Names(Arc<NamesKey>),
     /// What gRPC clients listen to.

@@ -43,6 +43,16 @@ const CIPHERS: [&str; 6] = [
     "AES128-GCM-SHA256",
 ];
 
+/// The workload's own certificate.
+pub(crate) fn own_certificate() -> SdsSecretConfig {
+    agent_secret(CERTIFICATE)
+}
+
+/// The roots of the mesh.
+pub(crate) fn own_roots() -> SdsSecretConfig {
+    agent_secret(ROOTS)
+}
+
 /// A secret that the agent serves. Without an identity nothing works, so it is waited for without end.
 pub(crate) fn agent_secret(name: &str) -> SdsSecretConfig {
     let target = grpc_service::TargetSpecifier::EnvoyGrpc(grpc_service::EnvoyGrpc {

@@ -8,7 +8,7 @@ use model::networking::Gateway;
 use model::proxies::{Facet, Facets, Kind, ProxyId};
 
 use crate::gateways;
-use crate::keys::{For, NamesKey, Place, Router, ViewKey};
+use crate::keys::{For, NamesKey, Place, Router, SecretsKey, ViewKey};
 use crate::views::Views;
 
 /// A type of resource, in the order in which they are pushed.
@@ -96,7 +96,14 @@ fn sidecar(facet: &Facet) -> Vec<(Type, Vec<ViewKey>)> {
         ),
         (Type::Rds, vec![ViewKey::Tables(scope.clone(), caps)]),
         (Type::Vhds, vec![ViewKey::Hosts(scope.clone(), caps)]),
+        (Type::Sds, vec![secrets(facet)]),
     ]
+}
+
+/// The Secrets that its configuration names.
+fn secrets(facet: &Facet) -> ViewKey {
+    let (scope, gateways, router) = (facet.scope.clone(), facet.gateways.clone(), facet.kind == Kind::Router);
+    ViewKey::Secrets(Arc::new(SecretsKey { scope, gateways, router }), facet.secrets.clone())
 }
 
 /// Whether a router passes the mesh's mutual TLS on.
@@ -120,7 +127,7 @@ fn router(facet: &Facet, passes: bool) -> Vec<(Type, Vec<ViewKey>)> {
     vec![
         (Type::Cds, clusters.collect()),
         (Type::Eds, assignments.collect()),
-        (Type::Sds, vec![ViewKey::Secrets(router.clone(), facet.secrets.clone())]),
+        (Type::Sds, vec![secrets(facet)]),
         (Type::Lds, vec![ViewKey::GatewayListeners(router.clone())]),
         (Type::Rds, vec![ViewKey::GatewayTables(router.clone())]),
         (Type::Vhds, vec![ViewKey::GatewayHosts(router)]),

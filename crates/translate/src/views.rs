@@ -75,7 +75,7 @@ impl Derived for Views {
                     draft.add_hosts(&table.name, alone);
                 }
             }
-            ViewKey::Secrets(router, grant) => secrets::all(router, grant, &mut draft, read),
+            ViewKey::Secrets(key, grant) => secrets::all(key, grant, &mut draft, read),
             ViewKey::Names(names) => draft.add(Name::default(), ResourceKey::Names(names.clone())),
             ViewKey::GrpcListeners(scope) => routes::grpc_listeners(scope, &mut draft, read),
             ViewKey::GrpcTables(scope) => routes::grpc_tables(scope, &mut draft, read),

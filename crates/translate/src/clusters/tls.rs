@@ -68,12 +68,7 @@ fn encryption<'a>(from: &Outbound<'a>, kind: DiscoveryType, read: &mut Reader<'_
         return match settings.mode.unwrap_or_default() {
             ClientTlsMode::Disable => Encryption::Plain,
             ClientTlsMode::IstioMutual => Encryption::Mutual,
-            // Sidecars may not use secrets of the cluster and get no TLS, as in Istio.
-            ClientTlsMode::Simple | ClientTlsMode::Mutual
-                if !settings.credential_name.is_empty() && from.client != For::Router =>
-            {
-                Encryption::Plain
-            }
+            ClientTlsMode::Simple | ClientTlsMode::Mutual if !may_use_credentials(from, settings) => Encryption::Plain,
             ClientTlsMode::Simple | ClientTlsMode::Mutual => Encryption::User(settings),
         };
     }
@@ -91,6 +86,14 @@ fn encryption<'a>(from: &Outbound<'a>, kind: DiscoveryType, read: &mut Reader<'_
     }
     // Endpoints that Envoy learns from the connection itself have no metadata to match.
     if kind == DiscoveryType::OriginalDst { Encryption::Mutual } else { Encryption::ByEndpoint }
+}
+
+/// Sidecars use secrets of the cluster only by rules that select workloads, and get no TLS by others, as in Istio: not everybody may have
+/// them. What a ConfigMap holds anybody may have.
+fn may_use_credentials(from: &Outbound<'_>, settings: &ClientTlsSettings) -> bool {
+    let credential = &settings.credential_name;
+    let sidecar = from.client == For::Sidecar && from.policy.is_some_and(|policy| policy.selects_workloads);
+    credential.is_empty() || from.client == For::Router || sidecar || credential.starts_with(secrets::PUBLIC)
 }
 
 /// Whether there are endpoints, and each of them takes mutual TLS.
@@ -152,7 +155,7 @@ fn context(from: &Outbound<'_>, settings: &ClientTlsSettings) -> UpstreamTlsCont
     let lax = settings.insecure_skip_verify == Some(true);
     let credential = Some(&settings.credential_name).filter(|name| !name.is_empty());
     let certificate = mutual.then(|| match credential {
-        Some(name) => secrets::reference(&secrets::certificate_name(name)),
+        Some(name) => secrets::certificate_of(name),
         None => mutual::file_certificate(&settings.client_certificate, &settings.private_key),
     });
     let common = CommonTlsContext {
@@ -163,7 +166,7 @@ fn context(from: &Outbound<'_>, settings: &ClientTlsSettings) -> UpstreamTlsCont
             let crl = Some(settings.ca_crl.as_str()).filter(|crl| !crl.is_empty());
             let file = Some(settings.ca_certificates.as_str()).filter(|roots| !roots.is_empty()).unwrap_or("system");
             let roots = match credential {
-                Some(name) => secrets::reference(&secrets::roots_name(name)),
+                Some(name) => secrets::roots_of(name),
                 None => mutual::agent_secret(&format!("file-root:{file}")),
             };
             mutual::validation(mutual::exactly(&names), roots, crl)

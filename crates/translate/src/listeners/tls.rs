@@ -34,7 +34,7 @@ pub(super) fn terminating(settings: &ServerTlsSettings, http: bool, mesh: &MeshS
         tls_params: Some(parameters(settings)),
         tls_certificate_sds_secret_configs: certificates(settings)
             .into_iter()
-            .chain(credentials(settings).map(|name| secrets::reference(&secrets::certificate_name(name))))
+            .chain(credentials(settings).map(|name| secrets::certificate_of(name)))
             .collect(),
         alpn_protocols: alpn.iter().map(ToString::to_string).collect(),
         validation_context_type: if checks_clients { validation(settings) } else { None },
@@ -89,7 +89,7 @@ fn validation(settings: &ServerTlsSettings) -> Option<ValidationContextType> {
     let names = mutual::exactly(&names);
     let own = Some(&settings.ca_cert_credential_name).filter(|name| !name.is_empty());
     let roots = match own.or_else(|| credentials(settings).next()) {
-        Some(secret) if settings.ca_certificates.is_empty() => secrets::reference(&secrets::roots_name(secret)),
+        Some(secret) if settings.ca_certificates.is_empty() => secrets::roots_of(secret),
         Some(_) | None => mutual::agent_secret(&format!("file-root:{}", settings.ca_certificates)),
     };
     let lax = settings.insecure_skip_verify == Some(true);

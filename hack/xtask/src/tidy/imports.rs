@@ -13,7 +13,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("api", &["names"]),
     ("graph", &[]),
     ("model", &["names", "api", "graph"]),
-    ("translate", &["names", "model", "graph", "proto"]),
+    ("translate", &["names", "model", "graph", "proto", "ca"]),
     ("xds", &["names", "proto"]),
     ("files", &["names", "api"]),
     ("ca", &[]),
