@@ -274,6 +274,25 @@ fn what_is_signed_verifies_and_carries_the_callers_name_only() {
     }
 }
 
+/// Istio's agent: RSA, an organization that is empty or the trust domain, the identity as a critical name. Istio's node agent: P-256, no
+/// subject, the same name. Both name whom they want to be; neither is believed.
+#[test]
+fn requests_of_istios_agents_are_taken() {
+    let bench = Bench::mesh("agents");
+    let authority = authority(&bench);
+    let name = "-addext subjectAltName=critical,URI:spiffe://cluster.local/ns/evil/sa/evil";
+    for (key, subject) in [("rsa", "/O="), ("rsa", "/O=cluster.local"), ("p256", "/"), ("p384", "/")] {
+        bench.key("new", key);
+        bench.openssl(&format!("req -new -sha256 -key new.key -subj {subject} {name} -out new.csr"));
+        let csr = String::from_utf8(bench.read("new.csr")).unwrap();
+        let issued = authority.issue(&csr, "spiffe://td/ns/a/sa/b", 86_400, Lifetimes::default(), now()).unwrap();
+        bench.write("new.pem", &issued.chain[0]);
+        let text = bench.openssl("x509 -in new.pem -noout -ext subjectAltName -subject");
+        assert!(text.contains("URI:spiffe://td/ns/a/sa/b") && !text.contains("evil"), "{key} {subject}: {text}");
+        assert!(!text.contains("O ="), "{key} {subject}: {text}");
+    }
+}
+
 #[test]
 fn requests_are_limited_in_time_size_and_kind() {
     let bench = Bench::mesh("limits");
