@@ -4,6 +4,7 @@
 pub mod aside;
 pub mod bootstrap;
 pub mod dns;
+pub mod ending;
 pub mod grpc;
 pub mod health;
 pub mod identity;

@@ -45,6 +45,17 @@ pub struct Pages<'a> {
     pub scrape: Option<&'a str>,
 }
 
+/// What containers of the pod may order, and what follows from it.
+#[derive(Default)]
+pub struct Orders {
+    /// End at once.
+    pub quit: CancellationToken,
+    /// Drain now, and end at once when the time comes.
+    pub drain: CancellationToken,
+    /// It ends: the pod is not ready any more.
+    pub ending: CancellationToken,
+}
+
 /// What the pages tell of.
 pub struct Status {
     port: u16,
@@ -54,8 +65,8 @@ pub struct Status {
     /// URLs of the workload's metrics.
     targets: Vec<String>,
     identity: Current,
-    /// Ends the proxy.
-    pub quit: CancellationToken,
+    /// What was ordered.
+    pub orders: Orders,
     client: Client<HttpConnector, Empty<Bytes>>,
     was_ready: AtomicBool,
     names: Option<Arc<Known>>,
@@ -78,7 +89,7 @@ impl Status {
             probes: probes.context("reading ISTIO_KUBE_APP_PROBERS")?.unwrap_or_default(),
             targets: targets.context("reading ISTIO_PROMETHEUS_ANNOTATIONS")?.unwrap_or_default(),
             identity,
-            quit: CancellationToken::new(),
+            orders: Orders::default(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             was_ready: AtomicBool::new(false),
             names,
@@ -96,6 +107,7 @@ impl Status {
             .route("/stats/prometheus", get(metrics::page))
             .route("/metrics", get(metrics::page))
             .route("/quitquitquit", post(quit))
+            .route("/drain", post(drain))
             .route("/debug/ndsz", get(names))
             .route("/app-health/{*path}", get(probers::page))
             .route("/app-lifecycle/{*path}", get(probers::page))
@@ -129,11 +141,28 @@ impl Status {
 
     /// Envoy is live, and has heard of clusters and listeners once; names are known.
     pub(crate) async fn ready(&self) -> anyhow::Result<()> {
-        ensure!(!self.quit.is_cancelled(), "the proxy is ending");
+        let Orders { quit, ending, .. } = &self.orders;
+        ensure!(!quit.is_cancelled() && !ending.is_cancelled(), "the proxy is ending");
         if let Some(admin) = &self.admin {
             self.envoy_ready(admin).await?;
         }
         ensure!(self.names.as_ref().is_none_or(|names| names.is_ready()), "names are not received yet");
+        Ok(())
+    }
+
+    /// Asks Envoy's admin pages.
+    pub(crate) async fn ask_envoy(&self, path: &str) -> anyhow::Result<String> {
+        let admin = self.admin.as_ref().context("there is no Envoy")?;
+        let body = self.fetch(&format!("http://{admin}{path}"), &[], PATIENCE).await?.into_body();
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// Orders something of Envoy by its admin pages.
+    pub(crate) async fn order_envoy(&self, path: &str) -> anyhow::Result<()> {
+        let admin = self.admin.as_ref().context("there is no Envoy")?;
+        let request = Request::post(format!("http://{admin}{path}")).body(Empty::new())?;
+        let answer = tokio::time::timeout(PATIENCE, self.client.request(request)).await??;
+        ensure!(answer.status().is_success(), "{path} answers {}", answer.status());
         Ok(())
     }
 
@@ -175,7 +204,16 @@ async fn quit(State(status): Shared, ConnectInfo(from): ConnectInfo<SocketAddr>)
     if !from.ip().to_canonical().is_loopback() {
         return StatusCode::FORBIDDEN;
     }
-    status.quit.cancel();
+    status.orders.quit.cancel();
+    StatusCode::OK
+}
+
+/// The same: the pod ends, and its other containers are not through yet.
+async fn drain(State(status): Shared, ConnectInfo(from): ConnectInfo<SocketAddr>) -> StatusCode {
+    if !from.ip().to_canonical().is_loopback() {
+        return StatusCode::FORBIDDEN;
+    }
+    status.orders.drain.cancel();
     StatusCode::OK
 }
 

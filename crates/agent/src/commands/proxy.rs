@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::aside::Aside;
+use agent::ending::Ending;
 use agent::status::{Pages, Status};
 use agent::trust::Trust;
 use agent::upstream::Upstream;
@@ -16,7 +17,6 @@ use api::networking::ReadinessProbe;
 use clap::{ArgAction, Args};
 use serde_json::Value;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::bootstrap::Bootstrap;
@@ -68,9 +68,16 @@ pub(crate) struct Proxy {
     /// Laid over Envoy's bootstrap: a file of YAML or JSON, in which $(HOST_IP) is the variable of this name.
     #[arg(long, value_name = "FILE", env = "ISTIO_BOOTSTRAP_OVERRIDE")]
     bootstrap_override: Option<PathBuf>,
+    /// How long Envoy drains at least where EXIT_ON_ZERO_ACTIVE_CONNECTIONS is set.
+    #[arg(long, default_value = "5s", value_name = "DURATION", env = "MINIMUM_DRAIN_DURATION", value_parser = lasting)]
+    minimum_drain: Duration,
     /// Further arguments for Envoy.
     #[arg(last = true, value_name = "ENVOY ARGUMENTS")]
     further: Vec<String>,
+}
+
+fn lasting(text: &str) -> Result<Duration, String> {
+    api::scalars::Duration::parse(text).map(|duration| duration.std())
 }
 
 impl Proxy {
@@ -126,7 +133,7 @@ impl Proxy {
         };
         let envoy = (!self.disable_envoy).then(|| self.start(&config, &settings)).transpose()?;
         let supervised = async {
-            let ended = supervise(envoy, &settings, &status.quit).await;
+            let ended = self.ending(&settings).supervise(envoy, &status).await;
             stop.cancel();
             ended
         };
@@ -148,6 +155,19 @@ impl Proxy {
             probers: self.app_probers.as_deref(),
             // Others reach a gateway's pages: what is behind them is not for everybody.
             scrape: self.prometheus.as_deref().filter(|_| settings.sidecar),
+        }
+    }
+
+    /// How Envoy ends.
+    fn ending(&self, settings: &Settings) -> Ending {
+        let host = if settings.wildcard == "::" { "[__]" } else { "0.0.0.0" };
+        let ports = settings.own_ports.iter().map(|port| format!("listener.{host}_{port}.downstream_cx_active"));
+        let admin = ["listener.admin.downstream_cx_active", "listener.admin.main_thread.downstream_cx_active"];
+        Ending {
+            inbound_only: settings.sidecar,
+            termination: settings.termination,
+            while_busy: settings.while_busy.then_some(self.minimum_drain),
+            own: ports.chain(admin.map(str::to_owned)).collect(),
         }
     }
 
@@ -208,6 +228,10 @@ struct Settings {
     drain: Duration,
     /// How long a draining Envoy is left to its connections.
     termination: Duration,
+    /// In place of that, for as long as there are any.
+    while_busy: bool,
+    /// Ports of Envoy's that serve the pod itself.
+    own_ports: Vec<String>,
 }
 
 impl Settings {
@@ -237,6 +261,8 @@ impl Settings {
             admin: format!("{}:{}", bracketed(&admin_host), address["port_value"]),
             drain: lasting("drainDuration")?,
             termination: lasting("terminationDrainDuration")?,
+            while_busy: metadata["EXIT_ON_ZERO_ACTIVE_CONNECTIONS"] == "true",
+            own_ports: ["ENVOY_STATUS_PORT", "ENVOY_PROMETHEUS_PORT"].map(|key| metadata[key].to_string()).into(),
         })
     }
 }
@@ -244,57 +270,4 @@ impl Settings {
 /// An address as it stands before a port.
 fn bracketed(address: &str) -> String {
     if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
-}
-
-/// Waits for Envoy's end, or brings it about: on SIGTERM it drains, and is ended when its time is over.
-async fn supervise(envoy: Option<Child>, settings: &Settings, quit: &CancellationToken) -> anyhow::Result<ExitCode> {
-    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    let asked = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            () = quit.cancelled() => {}
-        }
-    };
-    let Some(mut envoy) = envoy else {
-        asked.await;
-        quit.cancel();
-        return Ok(ExitCode::SUCCESS);
-    };
-    let ended = tokio::select! {
-        ended = envoy.wait() => ended?,
-        () = asked => {
-            // From now on the pod is not ready.
-            quit.cancel();
-            tracing::info!(seconds = settings.termination.as_secs(), "draining");
-            if let Err(error) = drain(&settings.admin).await {
-                tracing::warn!("Envoy does not drain: {error:#}");
-            }
-            tokio::select! {
-                ended = envoy.wait() => ended?,
-                () = tokio::time::sleep(settings.termination) => {
-                    if let Some(id) = envoy.id().and_then(|id| i32::try_from(id).ok()) {
-                        nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGTERM)?;
-                    }
-                    envoy.wait().await?
-                }
-            }
-        }
-    };
-    tracing::info!(%ended, "Envoy ended");
-    let code = ended.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
-}
-
-/// Tells Envoy to take no new connections and to bid the others farewell.
-async fn drain(admin: &str) -> anyhow::Result<()> {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut socket = tokio::net::TcpStream::connect(admin).await?;
-    let request = format!(
-        "POST /drain_listeners?graceful HTTP/1.1\r\nhost: {admin}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-    );
-    socket.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await?;
-    anyhow::ensure!(answer.starts_with("HTTP/1.1 200"), "{}", answer.lines().next().unwrap_or_default());
-    Ok(())
 }

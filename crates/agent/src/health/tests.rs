@@ -42,7 +42,7 @@ async fn a_workload_is_asked_as_the_proxy_config_says() {
     assert!(well(command(&["test", "1", "=", "1"])).await);
     assert!(!well(command(&["test", "1", "=", "2"])).await && !well(command(&[])).await);
     assert!(!well(ReadinessProbe::default()).await);
-    status.quit.cancel();
+    status.orders.quit.cancel();
     assert!(!well(socket(port)).await, "a proxy that ends takes nothing any more");
 }
 
@@ -63,7 +63,7 @@ async fn a_change_is_said_once() {
         };
         assert_eq!(said().await, (ResourceType::Lds.url().to_owned(), None));
         assert_eq!(said().await, (TYPE.to_owned(), None));
-        status.quit.cancel();
+        status.orders.quit.cancel();
         let (url, why) = said().await;
         assert!(url == TYPE && why.as_ref().is_some_and(|why| why.contains("the proxy is ending")), "{why:?}");
         stop.cancel();

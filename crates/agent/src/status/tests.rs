@@ -27,7 +27,7 @@ async fn a_proxy_is_ready_when_it_is_live_and_has_heard_of_everything_once() {
     for (text, expected) in [(heard, true), (live, false), ("server.state: 1\n", false), ("", false)] {
         let status = status(Some(answering(text).await), None, None);
         assert_eq!(status.ready().await.is_ok(), expected, "{text}");
-        status.quit.cancel();
+        status.orders.quit.cancel();
         assert!(status.ready().await.is_err(), "it is ending");
     }
     assert!(status(None, None, None).ready().await.is_ok(), "there is no Envoy");
