@@ -58,5 +58,5 @@ figures:
 	$(CARGO) xtask figures
 
 nightly: test test-real figures
-	PROPTEST_CASES=100000 $(CARGO) test --locked -p ca -p meltemid -p agent
+	PROPTEST_CASES=100000 $(CARGO) test --locked -p ca -p meltemid -p agent -p xds
 	MELTEMI_LOAD_SECONDS=60 $(CARGO) test --locked -p tests --test envoy -- --test-threads 1 zero_failed

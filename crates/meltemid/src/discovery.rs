@@ -82,3 +82,6 @@ fn facts(node: &Node, vhds: bool) -> NodeFacts {
         secrets: SecretAccess::Denied,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,3 +68,6 @@ impl Node {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,9 @@ use names::{Labels, Name};
 use super::{Caps, Interception, Kind, Proxy, SecretAccess};
 use crate::endpoints::Locality;
 
+/// A node does not have more.
+const ADDRESSES: usize = 64;
+
 /// What a node message says, whatever form it came in.
 #[derive(Clone, Debug, Default)]
 pub struct NodeFacts {
@@ -59,6 +62,10 @@ impl NodeFacts {
         let addresses: Vec<IpAddr> = listed.split(',').filter_map(|ip| ip.trim().parse().ok()).collect();
         if addresses.is_empty() {
             return Err(format!("node id {:?} holds no address, nor does INSTANCE_IPS", self.id));
+        }
+        // Each is looked up, and a gRPC server has a listener for it.
+        if addresses.len() > ADDRESSES {
+            return Err(format!("{} addresses are more than the {ADDRESSES} that a node may have", addresses.len()));
         }
         Ok(Proxy {
             kind,
