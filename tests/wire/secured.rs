@@ -47,7 +47,13 @@ pub(crate) fn request() -> anyhow::Result<(String, IstioCertificateRequest)> {
 }
 
 async fn identity(plane: &Plane) -> anyhow::Result<Identity> {
+    lasting(plane, 0).await
+}
+
+/// A certificate for so many seconds, or as long as is usual.
+async fn lasting(plane: &Plane, validity_duration: i64) -> anyhow::Result<Identity> {
     let (key, request) = request()?;
+    let request = IstioCertificateRequest { validity_duration, ..request };
     let chain = connect(plane, None).await?.with_token(WEB).certificate(&request).await?;
     let chain = chain.map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
     ensure!(chain.len() >= 2, "agents refuse fewer than two");
@@ -128,6 +134,23 @@ fn who_proves_nothing_gets_nothing() {
             Err(error) => Err(error),
         };
         ensure!(stranger.is_err(), "{stranger:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_certificate_that_has_ended_opens_nothing() {
+    run(async {
+        let plane = plane(&[], &[])?;
+        let (brief, usual) = (lasting(&plane, 2).await?, lasting(&plane, 0).await?);
+        let asked = async |own: &Identity| connect(&plane, Some(own)).await?.certificate(&request()?.1).await.map(code);
+        ensure!(asked(&brief).await? == 0, "it holds at first");
+        // The two differ in nothing but their end, at which the handshake fails.
+        while let Ok(code) = asked(&brief).await {
+            ensure!(code == 0, "refused for something else: {code}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        ensure!(asked(&usual).await? == 0, "the other one holds still");
         Ok(())
     });
 }

@@ -346,6 +346,25 @@ fn a_root_made_anew_vouches_for_what_was_signed_before() {
 }
 
 #[test]
+fn an_authority_signs_nothing_that_outlives_it_and_nothing_after_its_end() {
+    let start = now();
+    let (cert, key) = self_signed("cluster.local", start).unwrap();
+    let files = Plugged { cert: cert.as_bytes(), key: key.as_bytes(), root: cert.as_bytes(), chain: &[], crl: &[] };
+    let authority = Authority::load(&files, start).unwrap();
+    let csr = rcgen::CertificateParams::new(vec![]).unwrap();
+    let csr = csr.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().pem().unwrap();
+    let issue = |at: i64| authority.issue(&csr, "spiffe://td/ns/a/sa/b", 0, Lifetimes::default(), at);
+    let end = authority.not_after();
+    assert_eq!(issue(start).unwrap().not_after, start + 24 * 3600);
+    assert_eq!(issue(end - 60).unwrap().not_after, end);
+    assert!(matches!(issue(end), Err(Error::Ended)));
+    assert!(matches!(authority.serve(&["istiod.istio-system.svc".to_owned()], end + 1), Err(Error::Ended)));
+    let warned = |at: i64| !plugged(&files, at).unwrap().warnings.is_empty();
+    assert!(!warned(start) && warned(end - 29 * 24 * 3600) && warned(end - 60), "it is told in time");
+    assert_eq!(reason(plugged(&files, end + 1)), Some(Reason::Expired));
+}
+
+#[test]
 fn a_self_signed_root_signs_for_workloads_and_servers() {
     let bench = Bench::new("own");
     let (cert, key) = self_signed("cluster.local", now()).unwrap();
