@@ -221,7 +221,7 @@ impl Follower {
 
     fn remember(&self) {
         if let Err(error) = self.rotation.save(&self.folder) {
-            tracing::debug!("a replacement of the CA would not outlive this process: {error:#}");
+            tracing::info!("a replacement of the CA would not outlive this process: {error:#}");
         }
     }
 

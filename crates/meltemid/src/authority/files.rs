@@ -75,8 +75,9 @@ impl Files {
 
     /// Makes the root anew where it was made here, under its name and key.
     pub(super) fn prolong(&self, folder: &Path, now: i64) -> anyhow::Result<()> {
-        anyhow::ensure!(folder.join(GENERATED).exists(), "it was not made here");
-        let [cert, key, ..] = &self.set;
+        let [cert, key, root, _] = &self.set;
+        // Others may have been put in their place since.
+        anyhow::ensure!(folder.join(GENERATED).exists() && cert == root, "it was not made here");
         let again = ca::prolonged(cert, key, now)?;
         let root = again.clone().into_bytes();
         Self { set: [again.into(), key.clone(), root, Vec::new()], crl: Vec::new() }.write(folder)

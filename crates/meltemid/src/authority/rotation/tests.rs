@@ -116,4 +116,10 @@ fn a_root_made_here_is_made_anew_and_others_are_not() {
     assert_eq!(rotation.roots()[0], old);
     fs::remove_file(folder.0.join("a/istio-generated")).unwrap();
     assert!(files.prolong(&folder.0.join("a"), late).is_err());
+    // Below another root, and put in place of one that was made here.
+    let below = folder.0.join("a/below");
+    files.write(&below).unwrap();
+    fs::write(below.join("root-cert.pem"), [old, made(&folder, "b").1].concat()).unwrap();
+    fs::write(below.join("istio-generated"), "").unwrap();
+    assert!(Files::read(&below).unwrap().prolong(&below, late).is_err());
 }
