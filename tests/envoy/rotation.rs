@@ -103,12 +103,14 @@ struct Mesh {
 
 impl Mesh {
     fn start(count: u8, flags: &[&str]) -> Self {
-        let flags = [&["--workload-cert-ttl", "8s", "--root-settle", "2s"], flags].concat();
+        let flags =
+            [&["--workload-cert-ttl", "8s", "--max-workload-cert-ttl", "8s", "--root-settle", "2s"], flags].concat();
         let mut ground = Ground::start(&[("mesh.yaml", &mesh(count))], &flags, "8s");
         // The bootstrap leaves these counts out unless they are asked for.
         let podinfo = ground.folder.join("podinfo");
         std::fs::create_dir_all(&podinfo).unwrap();
         std::fs::write(podinfo.join("annotations"), "sidecar.istio.io/statsInclusionRegexps=\".*ssl.*\"\n").unwrap();
+        ground.agent.roots = ground.folder.join("ca/in-use/root-cert.pem");
         ground.agent.arguments = vec!["--podinfo".to_owned(), podinfo.display().to_string()];
         let started: Vec<(Envoy, Place)> = (0..count)
             .map(|number| {
@@ -133,6 +135,19 @@ impl Mesh {
         };
         eventually("the first answer", Duration::from_secs(30), call).unwrap();
         mesh
+    }
+
+    /// A workload that starts now, with the roots that are trusted now, gets its certificate and its configuration.
+    fn newcomer(&self, number: u8) -> anyhow::Result<(Envoy, Place)> {
+        let name = format!("other-{number}");
+        let started = self.ground.sidecar((&name, "other", "v1", address(number)), Capture::Bed);
+        eventually(&name, Duration::from_secs(10), || {
+            let proxies: Vec<serde_json::Value> = serde_json::from_str(&self.ground.page("/debug/syncz")?)?;
+            let own = proxies.iter().find(|proxy| proxy["proxy"] == format!("{name}.shop"));
+            ensure!(own.is_some_and(|own| own["types"]["pcds"]["live"] == true), "{own:?}");
+            Ok(())
+        })?;
+        Ok(started)
     }
 
     /// Waits for a stage of a replacement.
@@ -218,8 +233,11 @@ fn no_handshake_fails_while_leaves_intermediates_and_roots_are_replaced_under_tw
         // From a self-signed authority to a root with an intermediate.
         rotate(&one, "one-a")?;
         mesh.stage(1)?;
+        let first = mesh.newcomer(AGENTS)?;
         mesh.stage(2)?;
+        let second = mesh.newcomer(AGENTS + 1)?;
         mesh.stage(0)?;
+        drop((first, second));
         // Another intermediate of the same root.
         rotate(&one, "one-b")?;
         mesh.signed_by("one-b")?;

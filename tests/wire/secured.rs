@@ -238,7 +238,7 @@ async fn bundle(plane: &Plane, client: &mut Secured) -> anyhow::Result<String> {
 #[test]
 fn a_new_authority_is_known_to_all_before_it_signs_and_the_old_one_goes_last() {
     run(async {
-        let plane = plane(&[], &["--workload-cert-ttl", "4s", "--root-settle", "1s"])?;
+        let plane = plane(&[], &["--workload-cert-ttl", "8s", "--max-workload-cert-ttl", "8s", "--root-settle", "1s"])?;
         let old = roots(&plane)?;
         let ca = plane.folder().with_extension("ca").join("ca");
         let address = plane.secure().context("there is a secured port")?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::identity::{Current, Identity};
 
@@ -62,8 +63,8 @@ pub fn replace(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
     std::fs::rename(&beside, path).with_context(|| format!("replacing {}", path.display()))
 }
 
-/// Keeps the identity in files of `folder`, for as long as there is one to come.
-pub async fn keep_files(folder: Option<PathBuf>, mut current: Current) {
+/// Keeps the identity in files of `folder`, until `stop`.
+pub async fn keep_files(folder: Option<PathBuf>, mut current: Current, stop: CancellationToken) {
     let Some(folder) = folder else { return };
     loop {
         let identity = current.borrow_and_update().clone();
@@ -72,8 +73,9 @@ pub async fn keep_files(folder: Option<PathBuf>, mut current: Current) {
         {
             tracing::error!("the certificate is not written: {error:#}");
         }
-        if current.changed().await.is_err() {
-            return;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = current.changed() => if changed.is_err() { return },
         }
     }
 }

@@ -60,10 +60,17 @@ pub async fn obtain(upstream: &Upstream, known: Option<&Identity>, lifetime: i64
 
 /// Keeps an identity that is valid, until `stop`. Failures are told and tried again; what is known stays in use until it ends.
 pub async fn keep(upstream: Upstream, lifetime: i64, trust: Arc<Trust>, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = renew(&upstream, lifetime, &trust) => {}
+    }
+}
+
+async fn renew(upstream: &Upstream, lifetime: i64, trust: &Trust) {
     let mut pause = PAUSES.0;
     loop {
         let (known, told) = (trust.identity(), trust.told());
-        let trying = tokio::time::timeout(PATIENCE, obtain(&upstream, known.as_deref(), lifetime));
+        let trying = tokio::time::timeout(PATIENCE, obtain(upstream, known.as_deref(), lifetime));
         let wait = match trying.await.map_err(anyhow::Error::from).and_then(|obtained| obtained) {
             Ok(next) => {
                 pause = PAUSES.0;
@@ -82,9 +89,8 @@ pub async fn keep(upstream: Upstream, lifetime: i64, trust: Arc<Trust>, stop: Ca
         };
         let due = tokio::time::Instant::now() + wait;
         tokio::select! {
-            () = stop.cancelled() => return,
             () = tokio::time::sleep_until(due) => {}
-            () = trust.turned() => {
+            () = trust.turned(told) => {
                 let left = due.saturating_duration_since(tokio::time::Instant::now());
                 let soon = left.min(TURN) * u32::from(jitter()) / 255;
                 tracing::info!(renewal_in_s = soon.as_secs(), "another authority signs");

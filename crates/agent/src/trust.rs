@@ -88,16 +88,19 @@ impl Trust {
         }
     }
 
-    /// Waits until the roots changed so that the certificate is no longer of the authority that signs now: its root comes first.
-    pub(crate) async fn turned(&self) {
+    /// Waits until roots were told, after those of `told`, by which the certificate is no longer of the authority that signs now: its
+    /// root comes first.
+    pub(crate) async fn turned(&self, told: u64) {
         let mut current = self.identity.subscribe();
-        current.mark_unchanged();
-        while current.changed().await.is_ok() {
-            if current.borrow().as_ref().is_some_and(|identity| !identity.is_of_first_root()) {
+        loop {
+            let other = current.borrow_and_update().as_ref().is_some_and(|identity| !identity.is_of_first_root());
+            if other && self.told() != told {
                 return;
             }
+            if current.changed().await.is_err() {
+                return std::future::pending().await;
+            }
         }
-        std::future::pending::<()>().await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The certificate authority of a folder: made there when it is empty, taken into use as one verified unit, kept when its files no
 //! longer do, and replaced in stages when they are others: the new root is made known, then it signs, then the old one goes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -31,9 +31,12 @@ const LOOK: Duration = Duration::from_secs(2);
 const AT_START: u32 = 6;
 /// A root that was made here is made anew when it has less than this to go, in seconds: a fifth of its time, as Istio's default.
 const PROLONG: i64 = 2 * 365 * 24 * 3600;
-/// An end that is so near is told, in seconds, and how often.
+/// An end that is so near is told, in seconds, and how often; and how often who keeps a root waiting.
 const NEAR: i64 = 30 * 24 * 3600;
 const TELL: Duration = Duration::from_secs(24 * 3600);
+const TELL_WAITING: Duration = Duration::from_secs(300);
+/// When the last certificate ends is remembered as exactly as this, in seconds.
+const REMEMBER: i64 = 600;
 
 /// Now, in Unix time.
 pub(crate) fn now() -> i64 {
@@ -64,77 +67,81 @@ impl Keeper {
         self.current.load_full()
     }
 
-    /// Notes that something was signed that ends then, in Unix time.
+    /// Notes that something is signed that ends then, in Unix time. To be called before the authority is looked up: then whoever replaces
+    /// it counts all that it signed.
     pub(crate) fn signed(&self, until: i64) {
-        self.last.fetch_max(until, Ordering::Relaxed);
+        self.last.fetch_max(until, Ordering::SeqCst);
     }
 }
 
-/// How fast one authority replaces another.
-#[derive(Clone, Copy)]
-pub(crate) struct Pace {
-    /// How long a workload's certificate lasts, in seconds: who does not tell whether it took a root has it after this time.
-    usual: i64,
+/// Where the authority is, and how fast another replaces it.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    /// The folder of its files.
+    pub(crate) folder: PathBuf,
+    /// The folder that remembers what is in use.
+    pub(crate) memory: PathBuf,
+    /// Names of the control plane.
+    pub(crate) names: Vec<String>,
+    /// How long the certificate of a workload may last at most, in seconds.
+    pub(crate) most: i64,
     /// How long a new root is made known at least before anything is signed below it.
-    settle: Duration,
+    pub(crate) settle: Duration,
     /// Everything at once.
-    unstaged: bool,
-}
-
-impl Pace {
-    /// With both times in seconds.
-    pub(crate) fn new(usual: i64, settle: i64, unstaged: bool) -> Self {
-        Self { usual, settle: Duration::from_secs(u64::try_from(settle).unwrap_or(0)), unstaged }
-    }
+    pub(crate) unstaged: bool,
 }
 
 /// Follows the files.
 pub(crate) struct Follower {
     keeper: Keeper,
-    folder: PathBuf,
-    /// Names of the control plane.
-    names: Vec<String>,
-    pace: Pace,
-    /// The files as last read.
-    known: Files,
+    plan: Plan,
     rotation: Rotation,
-    /// The roots that are made known now, and since when and how long at least.
+    /// Files that would not do, and what was said of them.
+    refused: Option<(Files, String)>,
+    /// The state is not in use yet.
+    stale: bool,
+    /// What signed before the last switch may have signed since it was looked at.
+    switched: bool,
+    /// The roots that are made known now, since when, and how long at least.
     roots: Vec<String>,
     since: Instant,
     settle: Duration,
+    /// When what was signed before they were made known has ended, in Unix time: who does not tell has them by then.
+    deadline: i64,
     /// All had them when they were looked at last.
     taken: bool,
-    told: Option<Instant>,
+    /// When the last of what was signed ends, as it is remembered.
+    remembered: i64,
+    /// When something was said that is said again after a while: of the end, of those who wait, of the memory.
+    told: [Option<Instant>; 3],
 }
 
 /// Takes the folder's authority into use; one is made for `organization` when the folder has none.
 ///
 /// # Errors
 /// When its files would not do as an authority.
-pub(crate) fn open(
-    folder: &Path,
-    organization: &str,
-    names: Vec<String>,
-    pace: Pace,
-) -> anyhow::Result<(Keeper, Follower)> {
-    let known = Files::open(folder, organization, now())?;
-    let last = now().saturating_add(pace.usual);
-    let rotation = Rotation::restore(folder, known.clone(), last, now())?;
-    let current = Arc::new(ArcSwap::from_pointee(InUse::new(&rotation, &names)?));
+pub(crate) fn open(plan: Plan, organization: &str) -> anyhow::Result<(Keeper, Follower)> {
+    let (files, made) = Files::open(&plan.folder, organization, now())?;
+    let (rotation, last) = Rotation::restore(&plan.memory, files, now())?;
+    // Nobody knows what was signed by whom before.
+    let unknown = if made { now() } else { now().saturating_add(plan.most) };
+    let last = last.map_or(unknown, |last| last.saturating_add(REMEMBER)).max(now());
+    let current = Arc::new(ArcSwap::from_pointee(InUse::new(&rotation, &plan.names)?));
     let keeper = Keeper { current, last: Arc::new(AtomicI64::new(last)) };
-    let (roots, since) = (rotation.roots(), Instant::now());
-    let follower = Follower {
+    let mut follower = Follower {
         keeper: keeper.clone(),
-        folder: folder.to_owned(),
-        names,
-        pace,
-        known,
+        roots: rotation.roots(),
+        since: Instant::now(),
+        settle: plan.settle * AT_START,
+        plan,
         rotation,
-        roots,
-        since,
-        settle: pace.settle * AT_START,
+        refused: None,
+        stale: false,
+        switched: false,
+        deadline: last,
         taken: false,
-        told: None,
+        remembered: 0,
+        told: [None; 3],
     };
     follower.remember();
     Ok((keeper, follower))
@@ -149,18 +156,29 @@ impl Follower {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(LOOK) => {}
             }
-            let changed = self.look() | self.advance(&audience) | self.rotation.forget(now());
-            if changed && let Err(error) = self.replace(&audience) {
-                tracing::error!("the CA's new state is not used, the old one stays: {error:#}");
-            }
-            self.mind_the_end();
+            self.step(&audience);
         }
+    }
+
+    /// Looks once at everything.
+    fn step(&mut self, audience: &impl Audience) {
+        self.stale |= self.look() | self.advance(audience) | self.rotation.forget(now());
+        if self.stale {
+            match self.replace(audience) {
+                Ok(()) => self.stale = false,
+                Err(error) => tracing::error!("the CA's new state is not used yet, the old one stays: {error:#}"),
+            }
+        }
+        if self.keeper.last.load(Ordering::SeqCst) > self.remembered + REMEMBER {
+            self.remember();
+        }
+        self.mind_the_end();
     }
 
     /// Looks at the files; says whether they are others.
     fn look(&mut self) -> bool {
-        let found = match Files::read(&self.folder) {
-            Ok(found) if found == self.known => return false,
+        let found = match Files::read(&self.plan.folder) {
+            Ok(found) if self.rotation.aims_at(&found) => return false,
             Ok(found) => found,
             // Between two files of a set being replaced.
             Err(error) => {
@@ -168,75 +186,108 @@ impl Follower {
                 return false;
             }
         };
-        self.known = found.clone();
-        let aimed = self.rotation.aim(found, self.keeper.last.load(Ordering::Relaxed), now());
-        aimed.inspect_err(|error| tracing::warn!("the CA's new files are not used, the old ones stay: {error}")).is_ok()
+        match self.rotation.aim(found.clone(), now()) {
+            Ok(()) => {
+                self.refused = None;
+                true
+            }
+            Err(refusal) => {
+                let refused = (found, refusal.to_string());
+                if self.refused.as_ref() != Some(&refused) {
+                    tracing::warn!("the CA's new files are not used, the old ones stay: {}", refused.1);
+                    self.refused = Some(refused);
+                }
+                false
+            }
+        }
     }
 
     /// Takes the next authority into use once its root is known; says whether it did.
     fn advance(&mut self, audience: &impl Audience) -> bool {
-        if self.rotation.waits() && self.pace.unstaged {
-            self.rotation.switch(now(), now());
+        if !self.rotation.waits() {
+            return false;
+        }
+        if self.plan.unstaged {
+            self.rotation.switch();
+            self.rotation.ended(now());
             return true;
         }
-        let told = self.roots == self.rotation.roots();
-        if !self.rotation.waits() || !told || self.since.elapsed() < self.settle {
+        if self.roots != self.rotation.roots() || self.since.elapsed() < self.settle {
             return false;
         }
         let Some(standing) = audience.standing(&self.roots) else { return false };
-        let Standing { waiting, unaware } = &standing;
-        let lasts = self.since.elapsed().as_secs() >= u64::try_from(self.pace.usual).unwrap_or(0);
-        if !waiting.is_empty() || !(unaware.is_empty() || lasts) {
+        if !standing.is_complete() {
+            self.taken = false;
+            let Standing { waiting, unaware } = &standing;
             let examples: Vec<&String> = waiting.iter().chain(unaware).take(3).collect();
             let (waiting, unaware) = (waiting.len(), unaware.len());
-            tracing::debug!(waiting, unaware, ?examples, "the new root is not known to all");
-            self.taken = false;
-            return false;
-        }
+            if now() < self.deadline {
+                if again(&mut self.told[1], TELL_WAITING) {
+                    let until = self.deadline;
+                    tracing::warn!(waiting, unaware, ?examples, until, "a new root waits for those who do not have it");
+                }
+                return false;
+            }
+            tracing::warn!(waiting, unaware, ?examples, "a new root waits no longer: their certificates have ended");
         // Handshakes that began before the last one had it come to their end.
-        if !std::mem::replace(&mut self.taken, true) {
+        } else if !std::mem::replace(&mut self.taken, true) {
             return false;
         }
-        // What is being signed just now counts as well.
-        let usual = now().saturating_add(self.pace.usual);
-        let last = self.keeper.last.swap(now(), Ordering::Relaxed).max(usual);
-        self.rotation.switch(last, now());
+        self.rotation.switch();
+        self.switched = true;
         true
     }
 
     /// Takes the rotation's state into use, and makes its roots known.
     fn replace(&mut self, audience: &impl Audience) -> anyhow::Result<()> {
-        let next = InUse::new(&self.rotation, &self.names)?;
+        let next = InUse::new(&self.rotation, &self.plan.names)?;
         tracing::info!(ends = next.authority.not_after(), stage = ?next.stage, "the CA changed");
         self.keeper.current.store(Arc::new(next));
+        if std::mem::take(&mut self.switched) {
+            // From here on the former one signs nothing, and all that it signed is counted.
+            self.rotation.ended(self.keeper.last.swap(now(), Ordering::SeqCst));
+        }
         let roots = self.rotation.roots();
         if roots != self.roots {
             audience.tell(roots.clone());
-            (self.roots, self.since, self.settle) = (roots, Instant::now(), self.pace.settle);
-            self.taken = false;
+            (self.roots, self.since, self.settle, self.taken) = (roots, Instant::now(), self.plan.settle, false);
+            self.deadline = self.keeper.last.load(Ordering::SeqCst).max(self.rotation.busy_until());
         }
         self.remember();
         Ok(())
     }
 
-    fn remember(&self) {
-        if let Err(error) = self.rotation.save(&self.folder) {
-            tracing::info!("a replacement of the CA would not outlive this process: {error:#}");
+    fn remember(&mut self) {
+        self.remembered = self.keeper.last.load(Ordering::SeqCst);
+        if let Err(error) = self.rotation.save(&self.plan.memory, self.remembered)
+            && again(&mut self.told[2], TELL)
+        {
+            tracing::warn!("a replacement of the CA would not outlive this process (--ca-state): {error:#}");
         }
     }
 
     /// Makes the root anew in time where it was made here; else tells that its end is near.
     fn mind_the_end(&mut self) {
         let left = self.rotation.ends() - now();
-        if left > PROLONG || self.rotation.stage() != Stage::Steady {
+        if left > PROLONG {
             return;
         }
-        let Err(error) = self.rotation.files().prolong(&self.folder, now()) else { return };
-        if left < NEAR && self.told.is_none_or(|told| told.elapsed() >= TELL) {
-            self.told = Some(Instant::now());
-            tracing::warn!(days = left / (24 * 3600), "the CA ends soon, and is not made anew: {error:#}");
+        let steady = self.rotation.stage() == Stage::Steady;
+        let prolonged = if steady { self.rotation.files().prolong(&self.plan.folder, now()) } else { Ok(()) };
+        if left < NEAR && (prolonged.is_err() || !steady) && again(&mut self.told[0], TELL) {
+            let why = prolonged.err().map(|error| format!("{error:#}"));
+            tracing::warn!(days = left / (24 * 3600), why, "the CA that signs ends soon");
         }
     }
+}
+
+/// Whether something is to be said again.
+fn again(told: &mut Option<Instant>, every: Duration) -> bool {
+    let due = told.is_none_or(|told| told.elapsed() >= every);
+    if due {
+        *told = Some(Instant::now());
+    }
+    due
 }
 
 impl InUse {
@@ -267,3 +318,6 @@ fn serve(authority: &Authority, trusted: &[String], names: &[String]) -> anyhow:
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests;

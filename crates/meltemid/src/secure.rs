@@ -21,7 +21,7 @@ use tonic::Status;
 use xds::grpc::{self, Answer};
 use xds::{Caller, Door};
 
-use crate::authority::{self, Follower, Keeper, Pace, now};
+use crate::authority::{self, Follower, Keeper, Plan, now};
 use crate::callers::{Callers, Peer, Proven};
 use crate::control::Control;
 use crate::impersonation;
@@ -64,8 +64,15 @@ impl Secure {
         // Before the configuration is read only this much is known; the organization of a root is but a label.
         let domain = &settings.domain;
         let lifetimes = settings.lifetimes();
-        let pace = Pace::new(lifetimes.usual, settings.root_settle, settings.unstaged);
-        let (keeper, follower) = authority::open(folder, domain, settings.names(), pace)
+        let plan = Plan {
+            folder: folder.to_owned(),
+            memory: settings.ca_state.clone().unwrap_or_else(|| folder.join("in-use")),
+            names: settings.names(),
+            most: lifetimes.most,
+            settle: Duration::from_secs(u64::try_from(settings.root_settle).unwrap_or(0)),
+            unstaged: settings.unstaged,
+        };
+        let (keeper, follower) = authority::open(plan, domain)
             .with_context(|| format!("the certificate authority in {}", folder.display()))?;
         let callers = Callers::new(settings)?;
         let node_accounts = settings.trusted_node_accounts.clone().into();
@@ -74,14 +81,15 @@ impl Secure {
         Ok((Self { keeper, callers, control, lifetimes, node_accounts, counts: Arc::default(), signers }, follower))
     }
 
-    /// The trust domain of the mesh.
-    fn domain(&self) -> Name {
+    /// The trust domain of the mesh: before the configuration was read it is not known, and nobody has an identity.
+    fn domain(&self) -> Result<Name, Status> {
         let view = self.control.view();
-        view.map_or_else(|| Name::from("cluster.local"), |view| view.mesh.trust_domain())
+        let unread = || Status::unavailable("the configuration was not read yet");
+        view.map(|view| view.mesh.trust_domain()).ok_or_else(unread)
     }
 
     async fn proven(&self, peer: &Peer, headers: &HeaderMap) -> Result<Proven, Status> {
-        let proven = self.callers.authenticate(peer, headers, &self.domain()).await;
+        let proven = self.callers.authenticate(peer, headers, &self.domain()?).await;
         if proven.is_err() {
             self.counts.unauthenticated.fetch_add(1, Ordering::Relaxed);
         }
@@ -115,13 +123,15 @@ impl Secure {
             return Err(Status::unimplemented("there are no signers but the mesh's own"));
         }
         let _permit = self.signers.acquire().await.map_err(|_| Status::unavailable("shutting down"))?;
+        // Before the authority is looked up: what one signs that is being replaced is known to whoever replaces it.
+        let asked_for = if asked.validity_duration > 0 { asked.validity_duration } else { self.lifetimes.usual };
+        self.keeper.signed(now().saturating_add(asked_for.min(self.lifetimes.most)));
         let (used, lifetimes, name) = (self.keeper.current(), self.lifetimes, identity.to_string());
         let sign = move || used.authority.issue(&asked.csr, &name, asked.validity_duration, lifetimes, now());
         let signed = tokio::task::spawn_blocking(sign).await.map_err(|_| Status::internal("signing ended early"))?;
         match signed {
             Ok(issued) => {
                 self.counts.issued.fetch_add(1, Ordering::Relaxed);
-                self.keeper.signed(issued.not_after);
                 tracing::debug!(%identity, ends = issued.not_after, "certificate issued");
                 Ok(IstioCertificateResponse { cert_chain: issued.chain })
             }

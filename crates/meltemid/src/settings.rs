@@ -29,6 +29,10 @@ pub struct Settings {
     /// When it is empty, a self-signed authority is made there. Without it there is no secured port.
     #[arg(long, value_name = "FOLDER", env = "ROOT_CA_DIR")]
     pub ca_dir: Option<PathBuf>,
+    /// Folder that remembers which authority is in use, so that another replaces it in stages also over restarts; `in-use` in --ca-dir
+    /// without it. `root-cert.pem` in it has all roots that are trusted now: it is what agents are given.
+    #[arg(long, value_name = "FOLDER", requires = "ca_dir")]
+    pub ca_state: Option<PathBuf>,
     /// Address of the secured port: discovery and certificates over TLS. Needs --ca-dir.
     #[arg(long, default_value = "127.0.0.1:15012", value_name = "ADDRESS", env = "MELTEMI_SECURE_ADDRESS")]
     pub secure_address: SocketAddr,

@@ -117,7 +117,7 @@ impl Proxy {
                 renewal::keep(upstream.clone(), self.secret_ttl, trust.clone(), stop.clone()),
                 local::serve_secrets(secrets, current.clone(), trust.clone(), stop.clone()),
                 local::forward(stream, upstream.clone(), current.clone(), aside.clone(), stop.clone()),
-                grpc::keep_files(self.output_certs.clone(), current.clone()),
+                grpc::keep_files(self.output_certs.clone(), current.clone(), stop.clone()),
                 async {
                     if let Some(port) = port {
                         local::forward(port, upstream.clone(), current, aside.clone(), stop.clone()).await;

@@ -63,10 +63,12 @@ async fn a_certificate_is_renewed_when_another_root_signs() {
     let (trust, _current) = Trust::new(Duration::ZERO);
     let ((old, identity), (new, _)) = (authority("old"), authority("new"));
     trust.renew(identity, trust.told());
-    let mut turned = std::pin::pin!(trust.turned());
+    let mut turned = std::pin::pin!(trust.turned(trust.told()));
     assert_eq!(at_once(&mut turned).await, None);
     trust.tell(&format!("{old}{new}")).unwrap();
     assert_eq!(at_once(&mut turned).await, None, "the new root is known, the old one signs");
     trust.tell(&format!("{new}{old}")).unwrap();
     assert_eq!(at_once(&mut turned).await, Some(()));
+    assert_eq!(at_once(trust.turned(0)).await, Some(()), "also when it was told before somebody waits");
+    assert_eq!(at_once(trust.turned(trust.told())).await, None, "once is enough");
 }

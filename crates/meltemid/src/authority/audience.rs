@@ -14,6 +14,13 @@ pub(crate) struct Standing {
     pub(crate) unaware: Vec<String>,
 }
 
+impl Standing {
+    /// Whether all have them.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.waiting.is_empty() && self.unaware.is_empty()
+    }
+}
+
 /// Those who have to know the roots.
 pub(crate) trait Audience {
     /// Tells them the roots, each as PEM.

@@ -24,16 +24,17 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Reads them; those of an authority made for `organization` when there are none.
-    pub(super) fn open(folder: &Path, organization: &str, now: i64) -> anyhow::Result<Self> {
-        if !SETS.iter().flatten().any(|name| !name.is_empty() && folder.join(name).exists()) {
+    /// Reads them; those of an authority made for `organization` when there are none. Says whether it was made.
+    pub(super) fn open(folder: &Path, organization: &str, now: i64) -> anyhow::Result<(Self, bool)> {
+        let none = !SETS.iter().flatten().any(|name| !name.is_empty() && folder.join(name).exists());
+        if none {
             let (cert, key) = ca::self_signed(organization, now)?;
             let made = Self { set: [cert.clone().into(), key.into(), cert.into(), Vec::new()], crl: Vec::new() };
             made.write(folder)?;
             put(folder, GENERATED, b"", 0o644)?;
             tracing::warn!("{} was empty: a self-signed CA was made there", folder.display());
         }
-        Self::read(folder)
+        Ok((Self::read(folder)?, none))
     }
 
     /// Reads them.

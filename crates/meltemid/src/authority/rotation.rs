@@ -2,18 +2,19 @@
 //! something that was is in use. Says what is to be; knows no proxies.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use ca::{Authority, Refusal};
 
 use super::files::Files;
 
-/// The folder beside the authority's files that remembers what they replaced.
-const MEMORY: &str = "in-use";
-/// Folders in it: the authority that signs, and former ones by when what they signed has ended.
+/// Folders of the memory: the authority that signs, and former ones by when what they signed has ended.
 const SIGNER: &str = "signer";
 const FORMER: &str = "former-";
+/// Files of it: all roots that are trusted now, and when the last of what was signed ends, in Unix time.
+const ROOTS: &str = "root-cert.pem";
+const LAST: &str = "last";
 
 /// How far a rotation is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,16 +58,16 @@ pub(super) struct Rotation {
 }
 
 impl Rotation {
-    /// What the folder's memory says, on the way to its `files`. What was signed before the start ends by `last`.
-    pub(super) fn restore(folder: &Path, files: Files, last: i64, now: i64) -> Result<Self, Refusal> {
-        let memory = folder.join(MEMORY);
+    /// What the memory says, on the way to `files`; and when the last of what was signed ends, if it knows.
+    ///
+    /// # Errors
+    /// When it knows nothing and the files would not do.
+    pub(super) fn restore(memory: &Path, files: Files, now: i64) -> Result<(Self, Option<i64>), Refusal> {
+        // A process that ended while it replaced the memory has left the new one beside.
+        let memory = if memory.exists() { memory.to_owned() } else { part(memory) };
         let unit = |folder: &Path| {
             let loaded = Files::read(folder).and_then(|files| Ok(Unit::new(files, now)?));
             loaded.inspect_err(|error| tracing::warn!("a former CA is not used any more: {error:#}")).ok()
-        };
-        let signer = memory.join(SIGNER);
-        let Some(signer) = signer.exists().then(|| unit(&signer)).flatten() else {
-            return Ok(Self { signer: Unit::new(files, now)?, next: None, formers: Vec::new() });
         };
         let entries = fs::read_dir(&memory).into_iter().flatten().flatten();
         let mut formers: Vec<(Unit, i64)> = entries
@@ -77,40 +78,48 @@ impl Rotation {
             })
             .collect();
         formers.sort_by_key(|(_, until)| *until);
+        let last = fs::read_to_string(memory.join(LAST)).ok().and_then(|text| text.trim().parse().ok());
+        let signer = memory.join(SIGNER);
+        let Some(signer) = signer.exists().then(|| unit(&signer)).flatten() else {
+            return Ok((Self { signer: Unit::new(files, now)?, next: None, formers }, last));
+        };
         let mut restored = Self { signer, next: None, formers };
-        restored.aim(files, last, now)?;
-        Ok(restored)
+        if let Err(refusal) = restored.aim(files, now) {
+            tracing::warn!("the CA's files are not used, those before them stay: {refusal}");
+        }
+        Ok((restored, last))
     }
 
-    /// The authority is to be that of `files`; what the present one signed ends by `last`. Nothing changes when they would not do.
-    pub(super) fn aim(&mut self, files: Files, last: i64, now: i64) -> Result<(), Refusal> {
+    /// The authority is to be that of `files`. Nothing changes when they would not do.
+    pub(super) fn aim(&mut self, files: Files, now: i64) -> Result<(), Refusal> {
         if self.signer.files == files {
             self.next = None;
             return Ok(());
         }
         let unit = Unit::new(files, now)?;
-        let formers = self.formers.iter().map(|(unit, _)| unit);
-        let mut known = std::iter::once(&self.signer).chain(formers).flat_map(|unit| &unit.roots);
-        let known = known.any(|root| Some(root) == unit.anchor());
         if unit.anchor() == self.signer.anchor() {
             self.signer = unit;
             self.next = None;
         } else {
             self.next = Some(unit);
-            // A root that the files of the present authority name too is known already.
-            if known {
-                self.switch(last, now);
-            }
         }
         Ok(())
     }
 
-    /// The next authority signs from now on.
-    pub(super) fn switch(&mut self, last: i64, now: i64) {
+    /// The next authority signs from now on. The former one is trusted until its own end, until [`Self::ended`] says when what it signed
+    /// has ended.
+    pub(super) fn switch(&mut self) {
         if let Some(next) = self.next.take() {
             let former = std::mem::replace(&mut self.signer, next);
-            let until = last.clamp(now, former.ends.max(now));
+            let until = former.ends;
             self.formers.push((former, until));
+        }
+    }
+
+    /// What the authority that signed before the last switch has signed ends by `last`.
+    pub(super) fn ended(&mut self, last: i64) {
+        if let Some((former, until)) = self.formers.last_mut() {
+            *until = last.min(former.ends);
         }
     }
 
@@ -119,6 +128,16 @@ impl Rotation {
         let before = self.formers.len();
         self.formers.retain(|(_, until)| *until > now);
         self.formers.len() != before
+    }
+
+    /// When the last of what former authorities signed has ended, in Unix time; 0 without any.
+    pub(super) fn busy_until(&self) -> i64 {
+        self.formers.iter().map(|(_, until)| *until).max().unwrap_or(0)
+    }
+
+    /// Whether these are the files that it is, or is on its way, at.
+    pub(super) fn aims_at(&self, files: &Files) -> bool {
+        self.next.as_ref().unwrap_or(&self.signer).files == *files
     }
 
     /// Whether a root waits for being known everywhere.
@@ -169,9 +188,9 @@ impl Rotation {
         &self.signer.files
     }
 
-    /// Remembers beside the files what is in use, so that a rotation outlives this process.
-    pub(super) fn save(&self, folder: &Path) -> anyhow::Result<()> {
-        let (memory, part) = (folder.join(MEMORY), folder.join(format!(".{MEMORY}.part")));
+    /// Remembers what is in use, so that a rotation outlives this process. What was signed ends by `last`.
+    pub(super) fn save(&self, memory: &Path, last: i64) -> anyhow::Result<()> {
+        let part = part(memory);
         let remove = |path: &Path| match fs::remove_dir_all(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -181,9 +200,18 @@ impl Rotation {
         for (number, (unit, until)) in self.formers.iter().enumerate() {
             unit.files.write(&part.join(format!("{FORMER}{number}-{until}")))?;
         }
-        remove(&memory).with_context(|| format!("clearing {}", memory.display()))?;
-        fs::rename(&part, &memory).with_context(|| format!("writing {}", memory.display()))
+        fs::write(part.join(ROOTS), self.roots().concat())?;
+        fs::write(part.join(LAST), format!("{last}\n"))?;
+        remove(memory).with_context(|| format!("clearing {}", memory.display()))?;
+        fs::rename(&part, memory).with_context(|| format!("writing {}", memory.display()))
     }
+}
+
+/// Where the memory is written before it takes the place of the old one.
+fn part(memory: &Path) -> PathBuf {
+    let mut name = memory.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub(super) enum Keys {
 pub(super) struct Fetched {
     place: Place,
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
-    known: ArcSwapOption<(JwkSet, Instant)>,
+    known: ArcSwapOption<(Arc<JwkSet>, Instant)>,
     tried: ArcSwapOption<Instant>,
     /// One request at a time.
     fetching: Semaphore,
@@ -110,7 +110,7 @@ impl Keys {
     pub(super) async fn with(&self, id: Option<&str>) -> Option<Arc<JwkSet>> {
         match self {
             Self::Fixed(keys) => Some(keys.clone()),
-            Self::Fetched(fetched) => fetched.with(id).await.map(Arc::new),
+            Self::Fetched(fetched) => fetched.with(id).await,
         }
     }
 }
@@ -123,7 +123,7 @@ fn safe(uri: &str) -> anyhow::Result<Uri> {
 }
 
 impl Fetched {
-    async fn with(&self, id: Option<&str>) -> Option<JwkSet> {
+    async fn with(&self, id: Option<&str>) -> Option<Arc<JwkSet>> {
         if !self.serves(id)
             && let Ok(_alone) = self.fetching.acquire().await
         {
@@ -131,7 +131,7 @@ impl Fetched {
             if late && !self.serves(id) {
                 self.tried.store(Some(Arc::new(Instant::now())));
                 match tokio::time::timeout(PATIENCE, self.fetch()).await.map_err(Into::into).and_then(|keys| keys) {
-                    Ok(keys) => self.known.store(Some(Arc::new((keys, Instant::now())))),
+                    Ok(keys) => self.known.store(Some(Arc::new((Arc::new(keys), Instant::now())))),
                     Err(error) => tracing::warn!("the keys of a JWT issuer are not to be had: {error:#}"),
                 }
             }

@@ -92,8 +92,14 @@ fn encryption<'a>(from: &Outbound<'a>, kind: DiscoveryType, read: &mut Reader<'_
 /// them. What a ConfigMap holds anybody may have.
 fn may_use_credentials(from: &Outbound<'_>, settings: &ClientTlsSettings) -> bool {
     let credential = &settings.credential_name;
-    let sidecar = from.client == For::Sidecar && from.policy.is_some_and(|policy| policy.selects_workloads);
-    credential.is_empty() || from.client == For::Router || sidecar || credential.starts_with(secrets::PUBLIC)
+    let selected = || from.policy.is_some_and(|policy| policy.selects_workloads);
+    match from.client {
+        _ if credential.is_empty() => true,
+        For::Router => true,
+        For::Sidecar => selected() || credential.starts_with(secrets::PUBLIC),
+        // gRPC asks for no secrets; what passes has no TLS of its own.
+        For::Grpc | For::Passing => false,
+    }
 }
 
 /// Whether there are endpoints, and each of them takes mutual TLS.

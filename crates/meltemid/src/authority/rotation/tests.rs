@@ -26,7 +26,7 @@ impl Drop for Folder {
 
 /// The files of a new authority, as they are read from a folder, and its root.
 fn made(folder: &Folder, name: &str) -> (Files, String) {
-    let files = Files::open(&folder.0.join(name), name, NOW).unwrap();
+    let files = Files::open(&folder.0.join(name), name, NOW).unwrap().0;
     let root = files.authority(NOW).unwrap().roots()[0].clone();
     (files, root)
 }
@@ -40,15 +40,16 @@ fn signers(rotation: &Rotation) -> [String; 2] {
 fn a_root_is_known_before_it_signs_and_trusted_until_what_it_signed_has_ended() {
     let folder = Folder::new("stages");
     let ((a, root_a), (b, root_b)) = (made(&folder, "a"), made(&folder, "b"));
-    let mut rotation = Rotation::restore(&folder.0, a.clone(), NOW, NOW).unwrap();
+    let mut rotation = Rotation::restore(&folder.0.join("memory"), a.clone(), NOW).unwrap().0;
     assert_eq!((rotation.stage(), rotation.roots()), (Stage::Steady, vec![root_a.clone()]));
-    rotation.aim(b.clone(), NOW, NOW).unwrap();
+    rotation.aim(b.clone(), NOW).unwrap();
     assert_eq!((rotation.stage(), rotation.roots()), (Stage::Distributing, vec![root_a.clone(), root_b.clone()]));
     assert_eq!(signers(&rotation), [root_a.clone(), root_a.clone()]);
-    rotation.aim(a, NOW, NOW).unwrap();
+    rotation.aim(a, NOW).unwrap();
     assert_eq!((rotation.stage(), rotation.roots()), (Stage::Steady, vec![root_a.clone()]), "taken back");
-    rotation.aim(b, NOW, NOW).unwrap();
-    rotation.switch(NOW + DAY, NOW);
+    rotation.aim(b, NOW).unwrap();
+    rotation.switch();
+    rotation.ended(NOW + DAY);
     assert_eq!(rotation.stage(), Stage::Switched(NOW + DAY));
     assert_eq!(rotation.roots(), [root_b.clone(), root_a.clone()]);
     assert_eq!(signers(&rotation), [root_b.clone(), root_a], "the control plane keeps its certificate");
@@ -62,14 +63,18 @@ fn a_root_is_known_before_it_signs_and_trusted_until_what_it_signed_has_ended() 
 fn a_third_authority_comes_while_a_former_one_is_trusted() {
     let folder = Folder::new("third");
     let ((a, root_a), (b, root_b), (c, root_c)) = (made(&folder, "a"), made(&folder, "b"), made(&folder, "c"));
-    let mut rotation = Rotation::restore(&folder.0, a.clone(), NOW, NOW).unwrap();
-    rotation.aim(b, NOW, NOW).unwrap();
-    rotation.aim(c, NOW, NOW).unwrap();
+    let mut rotation = Rotation::restore(&folder.0.join("memory"), a.clone(), NOW).unwrap().0;
+    rotation.aim(b, NOW).unwrap();
+    rotation.aim(c, NOW).unwrap();
     assert_eq!(rotation.roots(), [root_a.clone(), root_c.clone()], "what never signed is not trusted");
-    rotation.switch(NOW + DAY, NOW);
+    rotation.switch();
+    rotation.ended(NOW + DAY);
     // Back to the one whose root everybody has still.
-    rotation.aim(a, NOW + 2 * DAY, NOW).unwrap();
-    assert_eq!(rotation.stage(), Stage::Switched(NOW + 2 * DAY));
+    rotation.aim(a, NOW).unwrap();
+    assert_eq!((rotation.stage(), rotation.roots().len()), (Stage::Distributing, 2), "nothing new has to be known");
+    rotation.switch();
+    rotation.ended(NOW + 2 * DAY);
+    assert_eq!((rotation.stage(), rotation.busy_until()), (Stage::Switched(NOW + 2 * DAY), NOW + 2 * DAY));
     assert_eq!(signers(&rotation)[0], root_a);
     assert!(rotation.roots().contains(&root_c) && !rotation.roots().contains(&root_b));
 }
@@ -78,16 +83,24 @@ fn a_third_authority_comes_while_a_former_one_is_trusted() {
 fn a_restart_goes_on_where_it_was() {
     let folder = Folder::new("restart");
     let ((a, root_a), (b, root_b)) = (made(&folder, "a"), made(&folder, "b"));
-    let mut rotation = Rotation::restore(&folder.0, a, NOW, NOW).unwrap();
-    rotation.save(&folder.0).unwrap();
+    let mut rotation = Rotation::restore(&folder.0.join("memory"), a, NOW).unwrap().0;
+    rotation.save(&folder.0.join("memory"), NOW + 7).unwrap();
     // Replaced while nobody looked.
-    rotation = Rotation::restore(&folder.0, b.clone(), NOW, NOW).unwrap();
+    rotation = Rotation::restore(&folder.0.join("memory"), b.clone(), NOW).unwrap().0;
     assert_eq!((rotation.stage(), rotation.roots()), (Stage::Distributing, vec![root_a.clone(), root_b.clone()]));
-    rotation.switch(NOW + DAY, NOW);
-    rotation.save(&folder.0).unwrap();
-    let again = Rotation::restore(&folder.0, b.clone(), NOW, NOW).unwrap();
+    rotation.switch();
+    rotation.ended(NOW + DAY);
+    rotation.save(&folder.0.join("memory"), NOW + 7).unwrap();
+    let bundle = fs::read_to_string(folder.0.join("memory/root-cert.pem")).unwrap();
+    assert_eq!(bundle, format!("{root_b}{root_a}"), "what agents are given");
+    let (again, last) = Rotation::restore(&folder.0.join("memory"), b.clone(), NOW).unwrap();
+    assert_eq!(last, Some(NOW + 7));
     assert_eq!((again.stage(), signers(&again)), (Stage::Switched(NOW + DAY), [root_b.clone(), root_a]));
-    let later = Rotation::restore(&folder.0, b, NOW + DAY, NOW + DAY).unwrap();
+    // It ended between taking the old memory away and putting the new one in its place.
+    fs::rename(folder.0.join("memory"), folder.0.join("memory.part")).unwrap();
+    let part = Rotation::restore(&folder.0.join("memory"), b.clone(), NOW).unwrap().0;
+    assert_eq!(part.stage(), Stage::Switched(NOW + DAY));
+    let later = Rotation::restore(&folder.0.join("memory"), b, NOW + DAY).unwrap().0;
     assert_eq!((later.stage(), later.roots()), (Stage::Steady, vec![root_b]));
 }
 
@@ -95,11 +108,11 @@ fn a_restart_goes_on_where_it_was() {
 fn files_that_would_not_do_change_nothing() {
     let folder = Folder::new("bad");
     let ((a, root_a), (b, _)) = (made(&folder, "a"), made(&folder, "b"));
-    let mut rotation = Rotation::restore(&folder.0, a, NOW, NOW).unwrap();
+    let mut rotation = Rotation::restore(&folder.0.join("memory"), a, NOW).unwrap().0;
     let mixed = folder.0.join("mixed");
     b.write(&mixed).unwrap();
     fs::copy(folder.0.join("a/ca-key.pem"), mixed.join("ca-key.pem")).unwrap();
-    assert!(rotation.aim(Files::read(&mixed).unwrap(), NOW, NOW).is_err());
+    assert!(rotation.aim(Files::read(&mixed).unwrap(), NOW).is_err());
     assert_eq!((rotation.stage(), rotation.roots()), (Stage::Steady, vec![root_a]));
 }
 
@@ -110,8 +123,8 @@ fn a_root_made_here_is_made_anew_and_others_are_not() {
     let (files, old) = made(&folder, "a");
     files.prolong(&folder.0.join("a"), late).unwrap();
     let again = Files::read(&folder.0.join("a")).unwrap();
-    let mut rotation = Rotation::restore(&folder.0, files.clone(), late, late).unwrap();
-    rotation.aim(again, late, late).unwrap();
+    let mut rotation = Rotation::restore(&folder.0.join("memory"), files.clone(), late).unwrap().0;
+    rotation.aim(again, late).unwrap();
     assert_eq!(rotation.stage(), Stage::Distributing, "as any other root");
     assert_eq!(rotation.roots()[0], old);
     fs::remove_file(folder.0.join("a/istio-generated")).unwrap();
