@@ -11,9 +11,11 @@ use kube::api::{Api, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use names::Name;
+use serde::Deserialize;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::{PodRef, Proven, of_subject};
+use crate::authority::now;
 use crate::settings::{JwtPolicy, Settings};
 
 /// What all service accounts belong to.
@@ -22,6 +24,8 @@ const ACCOUNTS: &str = "system:serviceaccounts";
 const POD: [&str; 2] = ["authentication.kubernetes.io/pod-name", "authentication.kubernetes.io/pod-uid"];
 /// Reviews at a time: a storm of agents is not to become one at the API server.
 const AT_ONCE: usize = 64;
+/// Reviews that are under way or wait.
+const WAITING: usize = 1024;
 /// A review takes no longer, waiting included.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -32,6 +36,20 @@ pub(super) enum Fault {
     Refused(String),
     /// Nobody can tell now.
     Unknown(String),
+}
+
+/// What a token says of itself.
+#[derive(Deserialize)]
+struct Told {
+    aud: Audiences,
+    exp: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audiences {
+    One(String),
+    Many(Vec<String>),
 }
 
 /// Where the API server is.
@@ -51,6 +69,7 @@ pub(super) struct Reviewer {
     /// The cluster whose tokens these are.
     cluster: String,
     at_once: Semaphore,
+    queue: Semaphore,
 }
 
 impl Reviewer {
@@ -78,8 +97,9 @@ impl Reviewer {
                 Vec::new()
             }
         };
-        let (client, at_once) = (OnceCell::new(), Semaphore::new(AT_ONCE));
-        Ok(Some(Self { place, client, audiences, cluster: settings.cluster_id.clone(), at_once }))
+        let (at_once, queue) = (Semaphore::new(AT_ONCE), Semaphore::new(WAITING));
+        let cluster = settings.cluster_id.clone();
+        Ok(Some(Self { place, client: OnceCell::new(), audiences, cluster, at_once, queue }))
     }
 
     /// Whose token it is.
@@ -90,9 +110,31 @@ impl Reviewer {
         {
             return Err(Fault::Refused(format!("it is of cluster {other:?}, this is {}", self.cluster)));
         }
+        self.plausible(token)?;
+        let _place = self.queue.try_acquire().map_err(|_| Fault::Unknown("too many wait for it".to_owned()))?;
         let asked = tokio::time::timeout(PATIENCE, self.ask(token)).await;
         let review = asked.map_err(|_| Fault::Unknown("it takes too long".to_owned()))?;
         self.judge(review.map_err(|error| Fault::Unknown(format!("{error:#}")))?, domain)
+    }
+
+    /// Tokens that cannot be good are not shown to the API server: it is not for strangers to keep it busy, nor to be shown what is
+    /// meant for others.
+    fn plausible(&self, token: &str) -> Result<(), Fault> {
+        if self.audiences.is_empty() {
+            return Ok(());
+        }
+        let refuse = |why: &str| Err(Fault::Refused(why.to_owned()));
+        let Ok(told) = jsonwebtoken::dangerous::insecure_decode::<Told>(token) else { return refuse("it is no JWT") };
+        let Told { aud, exp } = told.claims;
+        let named = match &aud {
+            Audiences::One(one) => std::slice::from_ref(one),
+            Audiences::Many(many) => many,
+        };
+        match named.iter().any(|audience| self.audiences.contains(audience)) {
+            false => refuse("it is for others"),
+            true if exp <= now() => refuse("it has ended"),
+            true => Ok(()),
+        }
     }
 
     async fn ask(&self, token: &str) -> anyhow::Result<TokenReview> {

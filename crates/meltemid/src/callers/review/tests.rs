@@ -55,17 +55,29 @@ fn good() -> Value {
     })
 }
 
+/// A token that says this of itself. Who signed it the API server knows.
+fn token(audience: &str, ends: i64) -> String {
+    let claims = json!({ "aud": [audience], "exp": ends, "sub": "system:serviceaccount:shop:web" });
+    let key = jsonwebtoken::EncodingKey::from_secret(b"any");
+    jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
+}
+
+fn good_token() -> String {
+    token("istio-ca", now() + 600)
+}
+
 async fn judged(flags: &[&str], answer: &Value) -> Result<Proven, Fault> {
-    reviewer(flags, answer).0.review("token", &HeaderMap::new(), &Name::from("td")).await
+    reviewer(flags, answer).0.review(&good_token(), &HeaderMap::new(), &Name::from("td")).await
 }
 
 #[tokio::test]
 async fn a_good_token_says_who_and_in_which_pod() {
     let (reviewer, asked) = reviewer(&[], &good());
-    let proven = reviewer.review("the-token", &HeaderMap::new(), &Name::from("td")).await.unwrap();
+    let shown = good_token();
+    let proven = reviewer.review(&shown, &HeaderMap::new(), &Name::from("td")).await.unwrap();
     assert_eq!(proven.identities[0].to_string(), "spiffe://td/ns/shop/sa/web");
     assert_eq!(proven.pod, Some(PodRef { name: "web-1".into(), uid: "u-1".into() }));
-    assert_eq!(*asked.lock().unwrap(), [json!({ "token": "the-token", "audiences": ["istio-ca"] })]);
+    assert_eq!(*asked.lock().unwrap(), [json!({ "token": shown, "audiences": ["istio-ca"] })]);
 }
 
 #[tokio::test]
@@ -106,10 +118,20 @@ async fn tokens_of_other_clusters_are_not_shown_to_this_one() {
     for (cluster, fine) in [("east", true), ("", true), ("west", false)] {
         let mut headers = HeaderMap::new();
         headers.insert("clusterid", HeaderValue::from_static(cluster));
-        let judged = reviewer.review("token", &headers, &Name::from("td")).await;
+        let judged = reviewer.review(&good_token(), &headers, &Name::from("td")).await;
         assert_eq!(judged.is_ok(), fine, "{cluster}");
     }
     assert_eq!(asked.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn tokens_that_cannot_be_good_are_not_shown_to_the_server() {
+    let (reviewer, asked) = reviewer(&[], &good());
+    for shown in ["junk".to_owned(), "a.b.c".to_owned(), token("vault", now() + 600), token("istio-ca", now() - 1)] {
+        let judged = reviewer.review(&shown, &HeaderMap::new(), &Name::from("td")).await;
+        assert!(matches!(judged, Err(Fault::Refused(_))), "{shown}: {judged:?}");
+    }
+    assert!(asked.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
