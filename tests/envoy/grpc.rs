@@ -151,10 +151,14 @@ fn the_agent_gives_a_proxyless_client_its_bootstrap_and_its_certificate() {
     let mesh = service("web", "shop", 10, "grpc", &endpoints);
     let home = folder();
     let plane = secured(&[("mesh.yaml", &mesh), ("rules.yaml", RULES)], &home);
-    let agent = Agent::start("client", &plane, &home);
+    let mut agent = Agent::start("client", &plane, &home);
     let chain = pem(&agent.home.join("certs/cert-chain.pem"));
     assert_eq!(ca::uris_of(&chain), ["spiffe://cluster.local/ns/shop/sa/client"]);
     follows(&python, &agent.bootstrap(), || agent.said());
+    // An agent beside a job ends when it is told to.
+    let started = std::time::Instant::now();
+    agent.running.stop(Duration::from_secs(10));
+    assert!(started.elapsed() < Duration::from_secs(5), "{}", agent.said());
 }
 
 /// The first certificate of a file, as DER.
