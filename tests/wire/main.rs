@@ -246,6 +246,7 @@ fn at_shutdown_streams_are_told_and_one_that_hangs_holds_up_nobody() {
         let ended = tokio::task::spawn_blocking(move || drop(plane));
         let why = told.next().await.expect_err("the stream ends").to_string();
         assert!(why.contains("14") && why.contains("shutting%20down"), "{why}");
+        assert!(why.contains("transport%20is%20closing"), "what Istio's agents know for no error: {why}");
         ended.await?;
         // Its grace is 1 s.
         assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());

@@ -23,6 +23,10 @@ use crate::views::ConnectionId;
 /// What agents tell of their workloads without being asked.
 const HEALTH: &str = "type.googleapis.com/istio.v1.HealthInformation";
 
+/// Why streams end at shutdown. Istio's agents count an end as an error of the control plane unless they know the words
+/// (`istio: pilot/pkg/grpc/grpc.go expectedGrpcFailureMessages`).
+const CLOSING: &str = "transport is closing: the control plane is shutting down";
+
 /// What goes to the body of the answer.
 pub(crate) type Out = mpsc::Sender<Result<Bytes, Status>>;
 
@@ -74,7 +78,7 @@ async fn run(
         let deadline = session.deadline(Instant::now()).map(tokio::time::Instant::from_std);
         tokio::select! {
             biased;
-            () = stop.cancelled() => return Err(Status::unavailable("the control plane is shutting down")),
+            () = stop.cancelled() => return Err(Status::unavailable(CLOSING)),
             permit = out.reserve(), if !queue.is_empty() => {
                 let Ok(permit) = permit else { return Ok(()) };
                 if let Some((bytes, last_of)) = queue.pop_front() {
