@@ -319,6 +319,23 @@ fn requests_are_limited_in_time_size_and_kind() {
     assert!(weak.to_string().contains("1024 bits"), "{weak}");
 }
 
+/// ztunnel renews at the middle of the whole lifetime.
+#[test]
+fn the_middle_of_a_lifetime_is_never_past() {
+    let bench = Bench::mesh("middle");
+    let authority = authority(&bench);
+    bench.key("new", "p256");
+    bench.openssl("req -new -key new.key -subj / -out new.csr");
+    let csr = String::from_utf8(bench.read("new.csr")).unwrap();
+    let now = now();
+    for (lifetime, before) in [(2, 1), (40, 20), (240, 120), (86_400, 120)] {
+        let issued = authority.issue(&csr, "spiffe://td/ns/a/sa/b", lifetime, Lifetimes::default(), now).unwrap();
+        let leaf = pem::parse(&issued.chain[0]).unwrap().into_contents();
+        let validity = read::parse_all(&[leaf]).unwrap()[0].validity().clone();
+        assert_eq!(now - validity.not_before.timestamp(), before, "{lifetime}");
+    }
+}
+
 #[test]
 fn a_root_made_anew_vouches_for_what_was_signed_before() {
     let bench = Bench::new("prolonged");
