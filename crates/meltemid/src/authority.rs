@@ -216,9 +216,12 @@ impl Follower {
             return false;
         }
         let Some(standing) = audience.standing(&self.roots) else { return false };
+        if self.since.elapsed() < self.settle + standing.digesting() {
+            return false;
+        }
         if !standing.is_complete() {
             self.taken = false;
-            let Standing { waiting, unaware } = &standing;
+            let Standing { waiting, unaware, .. } = &standing;
             let examples: Vec<&String> = waiting.iter().chain(unaware).take(3).collect();
             let (waiting, unaware) = (waiting.len(), unaware.len());
             if now() < self.deadline {

@@ -75,7 +75,8 @@ pub struct Settings {
     #[arg(long, default_value = "2160h", value_name = "DURATION", env = "MAX_WORKLOAD_CERT_TTL", value_parser = api::scalars::Duration::parse_seconds)]
     pub max_workload_cert_ttl: i64,
     /// How long a new root is made known at least before anything is signed below it. After a start it is six times as long, since all
-    /// proxies are reconnecting.
+    /// proxies are reconnecting. Proxies beside Istio's agents have it only with their next certificate, which these ask for at once: where
+    /// their keys take long to make (RSA of 4096 bits and more), more time is needed.
     #[arg(long, default_value = "10s", value_name = "DURATION", env = "MELTEMI_ROOT_SETTLE", value_parser = api::scalars::Duration::parse_seconds)]
     pub root_settle: i64,
     /// Take another authority into use at once. Handshakes will fail: this is for measuring what the stages are good for.

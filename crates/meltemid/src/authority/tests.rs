@@ -27,7 +27,7 @@ impl Audience for &Crowd {
     fn standing(&self, roots: &[String]) -> Option<Standing> {
         assert_eq!(*self.told.lock().unwrap(), roots, "others were asked about than were told");
         let [waiting, unaware] = self.missing.lock().unwrap().clone()?;
-        Some(Standing { waiting, unaware })
+        Some(Standing { waiting, unaware, taken: 0 })
     }
 }
 
@@ -102,6 +102,12 @@ fn a_root_signs_when_all_have_it_and_not_before() {
     assert!(matches!(bench.step(), Stage::Switched(_)));
     assert_eq!(bench.signs(), next);
     assert_eq!(bench.follower.rotation.stage(), Stage::Switched(ends), "until what it signed last has ended");
+}
+
+#[test]
+fn many_agents_that_ask_for_certificates_at_once_are_given_time() {
+    let of = |taken| Standing { taken, ..Standing::default() }.digesting();
+    assert_eq!((of(0), of(10_000)), (Duration::ZERO, Duration::from_secs(50)));
 }
 
 #[test]
