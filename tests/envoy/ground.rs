@@ -159,7 +159,7 @@ impl Ground {
 
     /// Replaces a file, and waits until so many proxies live by it.
     pub(super) fn edit(&self, name: &str, text: &str, count: usize) -> anyhow::Result<()> {
-        let before = self.live(count)?;
+        let before = eventually("what was published before", Duration::from_secs(10), || self.live(count))?;
         self.write(name, text)?;
         eventually("an edit to be live", Duration::from_secs(10), || {
             let now = self.live(count)?;
