@@ -60,7 +60,7 @@ impl Client {
         Self::over(socket, node, has).await
     }
 
-    /// As [`Self::connect`], over a connection that is there.
+    /// As [`Self::open`], over a connection that is there.
     ///
     /// # Errors
     /// When the other side does not speak xDS.
@@ -109,16 +109,25 @@ impl Client {
         has: BTreeMap<ResourceType, BTreeMap<String, String>>,
     ) -> anyhow::Result<Self> {
         let mut client = Self::open(address, node, has).await?;
-        client.ask(ResourceType::Cds, &[]).await?;
-        client.ask(ResourceType::Lds, &[]).await?;
+        client.begin().await?;
+        Ok(client)
+    }
+
+    /// Asks for clusters and listeners, offering what it has.
+    ///
+    /// # Errors
+    /// When the stream is broken.
+    pub async fn begin(&mut self) -> anyhow::Result<()> {
+        self.ask(ResourceType::Cds, &[]).await?;
+        self.ask(ResourceType::Lds, &[]).await?;
         for kind in [ResourceType::Eds, ResourceType::Rds, ResourceType::Vhds] {
-            let known: Vec<String> = client.has.get(&kind).into_iter().flat_map(|has| has.keys().cloned()).collect();
+            let known: Vec<String> = self.has.get(&kind).into_iter().flat_map(|has| has.keys().cloned()).collect();
             if !known.is_empty() {
                 let names = if kind == ResourceType::Vhds { Vec::new() } else { known };
-                client.ask(kind, &names).await?;
+                self.ask(kind, &names).await?;
             }
         }
-        Ok(client)
+        Ok(())
     }
 
     /// Subscribes to names of a type.

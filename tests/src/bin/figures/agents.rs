@@ -83,7 +83,9 @@ impl Agents {
 
     async fn stream(self, address: SocketAddr, number: usize) -> anyhow::Result<Client> {
         let io = handshake(address, self.known).await?;
-        Client::over(io, sidecar(number, NAMESPACE), Default::default()).await
+        let mut client = Client::over(io, sidecar(number, NAMESPACE), Default::default()).await?;
+        client.begin().await?;
+        Ok(client)
     }
 
     async fn answered(self, address: SocketAddr, number: usize) -> anyhow::Result<()> {
