@@ -16,18 +16,20 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("translate", &["names", "model", "graph", "proto", "ca"]),
     ("xds", &["names", "proto"]),
     ("files", &["names", "api"]),
+    ("kubernetes", &["names", "api", "ca"]),
+    ("inject", &["names", "api"]),
     ("ca", &[]),
     ("agent", &["api", "ca", "proto", "xds"]),
     ("bed", &[]),
-    ("meltemid", &["names", "api", "graph", "model", "translate", "xds", "files", "ca", "proto"]),
-    ("cli", &["names", "api", "graph", "model", "translate", "files", "ca", "proto", "bed"]),
+    ("meltemid", &["names", "api", "graph", "model", "translate", "xds", "files", "kubernetes", "inject", "ca", "proto"]),
+    ("cli", &["names", "api", "graph", "model", "translate", "files", "inject", "ca", "proto", "bed"]),
     ("tests", &["names", "api", "graph", "model", "translate", "xds", "files", "ca", "proto", "bed", "meltemid"]),
     ("xtask", &[]),
 ];
 const THIS_FILE: &str = "hack/xtask/src/tidy/imports.rs";
 
 /// Crates without I/O, clock or runtime.
-const PURE: &[&str] = &["names", "proto", "api", "graph", "model", "translate"];
+const PURE: &[&str] = &["names", "proto", "api", "graph", "model", "translate", "inject"];
 /// What pure crates must not bring along.
 const IMPURE: &[&str] = &["tokio", "hyper", "tonic", "mio", "socket2", "notify", "kube"];
 
