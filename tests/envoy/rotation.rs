@@ -258,8 +258,10 @@ fn no_handshake_fails_while_leaves_intermediates_and_roots_are_replaced_under_tw
     let (cert, key) = one.intermediate("one-c").unwrap();
     let unstaged = mesh.load(30, || {
         mesh.ground.authority([&cert, &key, &one.pem, &cert])?;
-        std::thread::sleep(Duration::from_secs(8));
-        Ok(())
+        eventually("a refused handshake", Duration::from_secs(30), || {
+            ensure!(!mesh.handshakes()?.1.is_empty(), "none yet");
+            Ok(())
+        })
     });
     let unstaged = unstaged.unwrap();
     eprintln!("unstaged: {} requests, failed: {:?}", unstaged.sent, unstaged.failed);
