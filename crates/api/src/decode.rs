@@ -110,7 +110,7 @@ fn one(value: &Value, prefix: &str, document: &Document, mode: Mode) -> (Option<
 }
 
 fn issue(severity: Severity, object: Option<ObjectId>, path: &str, message: &str, document: &Document) -> Issue {
-    let place = Some(document.place(path));
+    let place = document.place(path);
     Issue { code: "IST0106", severity, object, path: path.to_owned(), message: message.to_owned(), place }
 }
 
@@ -190,7 +190,7 @@ impl Draft<'_> {
 
     fn report(&self, severity: Severity, code: &'static str, path: &str, message: &str, issues: &mut Vec<Issue>) {
         let path = join(&self.prefix, &self.as_written(path));
-        let place = Some(self.document.place(&path));
+        let place = self.document.place(&path);
         let issue = Issue { code, severity, object: Some(self.id.clone()), path, message: message.to_owned(), place };
         if !issues.contains(&issue) {
             issues.push(issue);

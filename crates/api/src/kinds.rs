@@ -125,6 +125,12 @@ macro_rules! kinds {
                 match self { $(Self::$kind => <crate::$kind as ApiKind>::VERSIONS),* }
             }
 
+            /// Plural name, as in URLs.
+            #[must_use]
+            pub fn plural(self) -> &'static str {
+                match self { $(Self::$kind => <crate::$kind as ApiKind>::PLURAL),* }
+            }
+
             /// Whether objects live in namespaces.
             #[must_use]
             pub fn namespaced(self) -> bool {

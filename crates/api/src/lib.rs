@@ -3,6 +3,7 @@
 //!
 //! Way of a text: [`yaml::documents`] → [`decode`] → [`Checked`] objects, which cannot be made in another way.
 
+mod changes;
 mod checked;
 pub mod core;
 mod decode;
@@ -22,6 +23,7 @@ pub mod telemetry;
 mod typed;
 pub mod yaml;
 
+pub use changes::Changes;
 pub use checked::Checked;
 pub use decode::{Mode, decode};
 pub use issue::{Issue, Issues, Place, Severity};

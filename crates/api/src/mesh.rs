@@ -177,7 +177,7 @@ impl MeshConfig {
         };
         let issue = |each: Found| {
             let code = if each.severity == Severity::Info { WITHOUT_EFFECT } else { "IST0106" };
-            let place = Some(document.place(&each.path));
+            let place = document.place(&each.path);
             Issue { code, severity: each.severity, object: None, path: each.path, message: each.message, place }
         };
         (config, found.into_iter().map(issue).collect())

@@ -30,7 +30,15 @@ pub struct Document {
     /// Its first line, from 1.
     pub line: u32,
     number: usize,
-    source: Arc<Source>,
+    /// None when it is not from a text.
+    source: Option<Arc<Source>>,
+}
+
+impl From<Value> for Document {
+    /// A document that is from no text, as an API server gives it.
+    fn from(value: Value) -> Self {
+        Self { value, line: 0, number: 0, source: None }
+    }
 }
 
 /// The documents of a text; empty ones are left out.
@@ -42,7 +50,7 @@ pub fn documents(text: &str, file: Option<&Name>) -> Result<Vec<Document>, Box<I
     let source = Arc::new(Source { file: file.cloned(), text: text.to_owned(), positions: OnceLock::new() });
     let parsed = Builder::new(&source.text, None).run().map_err(|error| Box::new(source.syntax(&error)))?;
     let found = parsed.into_iter().enumerate().filter(|(_, (value, _))| !value.is_null());
-    Ok(found.map(|(number, (value, line))| Document { value, line, number, source: source.clone() }).collect())
+    Ok(found.map(|(number, (value, line))| Document { value, line, number, source: Some(source.clone()) }).collect())
 }
 
 /// What some editors put in front of a text.
@@ -86,23 +94,24 @@ fn parts(text: &str) -> Vec<String> {
 }
 
 impl Document {
-    /// Where a field stands; for a field that is not there, where the nearest thing around it stands.
+    /// Where a field stands; for a field that is not there, where the nearest thing around it stands. None when there is no text.
     #[must_use]
-    pub fn place(&self, path: &str) -> Place {
-        let all = self.source.positions.get_or_init(|| {
+    pub fn place(&self, path: &str) -> Option<Place> {
+        let source = self.source.as_ref()?;
+        let all = source.positions.get_or_init(|| {
             let mut all = Vec::new();
             // The text was parsed before; a second run cannot fail, and without positions the document's first line is right.
-            let _ = Builder::new(&self.source.text, Some(&mut all)).run();
+            let _ = Builder::new(&source.text, Some(&mut all)).run();
             all
         });
         let mut path = path;
         loop {
             if let Some((line, column)) = all.get(self.number).and_then(|positions| positions.get(path)) {
-                return self.source.place(*line, *column);
+                return Some(source.place(*line, *column));
             }
             match path.rfind(['.', '[']) {
                 Some(at) => path = &path[..at],
-                None => return self.source.place(self.line, 1),
+                None => return Some(source.place(self.line, 1)),
             }
         }
     }
@@ -110,7 +119,7 @@ impl Document {
     /// The file it is from.
     #[must_use]
     pub fn file(&self) -> Option<&Name> {
-        self.source.file.as_ref()
+        self.source.as_ref()?.file.as_ref()
     }
 }
 

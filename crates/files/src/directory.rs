@@ -7,31 +7,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use api::{AnyObject, Issue, Mode, ObjectId, Origin, Severity, decode, yaml};
+use api::{AnyObject, Changes, Issue, Mode, ObjectId, Severity, decode, yaml};
 use names::Name;
-
-/// What follows from a scan: one transaction.
-#[derive(Default, Debug)]
-pub struct Changes {
-    /// New objects, and objects with new content.
-    pub upserts: Vec<AnyObject>,
-    /// Objects that are gone.
-    pub removed: Vec<ObjectId>,
-    /// Objects that say the same and stand elsewhere now.
-    pub moved: Vec<(ObjectId, Origin)>,
-    /// What is wrong with files that changed.
-    pub issues: Vec<Issue>,
-    /// Everything that is to be said of all files as they are now.
-    pub ledger: Vec<Issue>,
-}
-
-impl Changes {
-    /// Whether nothing follows.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.upserts.is_empty() && self.removed.is_empty() && self.moved.is_empty() && self.issues.is_empty()
-    }
-}
 
 #[derive(Default)]
 struct Held {
@@ -73,7 +50,7 @@ impl Directory {
             self.files.insert(path, Held { text, objects, issues });
         }
         self.settle(&mut changes);
-        changes.ledger = self.files.values().flat_map(|held| held.issues.iter().cloned()).collect();
+        changes.ledger = Some(self.files.values().flat_map(|held| held.issues.iter().cloned()).collect());
         changes
     }
 

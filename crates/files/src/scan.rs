@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use api::Mode;
 
-use crate::{Changes, Directory};
+use crate::Directory;
 
 /// A path that cannot be read at all.
 #[derive(Debug, thiserror::Error)]

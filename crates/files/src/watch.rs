@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use api::Mode;
+use api::{Changes, Mode};
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::scan::{Error, scan};
-use crate::{Changes, Directory};
+use crate::Directory;
 
 /// A scan starts when it was quiet for so long …
 const QUIET: Duration = Duration::from_millis(3);

@@ -96,7 +96,7 @@ impl App {
         let (control, paths) = (self.control.clone(), self.settings.config.clone());
         let watched = stop.clone();
         tasks.spawn("files", OnExit::StopProcess, async move {
-            let sink = move |changes| control.send(Command::Files(changes));
+            let sink = move |changes| control.send(Command::Config(changes));
             files::watch(paths, sink, watched).await.context("watching the configuration")
         });
         let counts = self.secure.as_ref().map(|(_, secure, _)| secure.clone());

@@ -20,7 +20,7 @@ const LATEST: Duration = Duration::from_secs(1);
 /// Something to be done to the mesh.
 pub enum Command {
     /// Configuration changed.
-    Files(files::Changes),
+    Config(api::Changes),
     /// The roots that vouch for workloads changed: each as PEM.
     Trust(Vec<String>),
     /// A proxy connected.
@@ -104,7 +104,7 @@ impl Writer {
             let mut batch = std::mem::take(&mut waiting);
             batch.push(first);
             self.collect(received, &mut batch);
-            ready |= batch.iter().any(|command| matches!(command, Command::Files(_)));
+            ready |= batch.iter().any(|command| matches!(command, Command::Config(_)));
             match ready {
                 true => self.commit(batch),
                 false => waiting = batch,
@@ -129,7 +129,7 @@ impl Writer {
         let mut edit = Edit::default();
         for command in batch {
             match command {
-                Command::Files(changes) => self.files(changes, &mut edit),
+                Command::Config(changes) => self.config(changes, &mut edit),
                 Command::Trust(roots) => edit.trust(roots),
                 Command::Connect(id, proxy) => {
                     edit.connect(id, *proxy);
@@ -159,14 +159,16 @@ impl Writer {
         *self.seen.lock().expect("no holder of this lock panics") = Some(view);
     }
 
-    fn files(&mut self, changes: files::Changes, edit: &mut Edit) {
+    fn config(&mut self, changes: api::Changes, edit: &mut Edit) {
         for issue in &changes.issues {
             match issue.severity {
                 api::Severity::Error | api::Severity::Warning => tracing::warn!("{issue}"),
                 api::Severity::Info => tracing::debug!("{issue}"),
             }
         }
-        self.issues = Arc::new(changes.ledger);
+        if let Some(ledger) = changes.ledger {
+            self.issues = Arc::new(ledger);
+        }
         changes.removed.iter().for_each(|id| self.mesh.remove(id, edit));
         changes.upserts.into_iter().for_each(|object| self.mesh.upsert(object, edit));
         changes.moved.into_iter().for_each(|(id, origin)| Mesh::moved(id, origin, edit));

@@ -39,10 +39,10 @@ fn places_are_found_by_path_in_the_right_document() {
     let text = "a: {b: 1}\n---\n# nothing\n---\na:\n  list:\n  - x: 1\n  - x: 2\n";
     let documents = documents(text, None).unwrap();
     assert_eq!(documents.len(), 2);
-    let place = documents[1].place("a.list[1].x");
+    let place = documents[1].place("a.list[1].x").unwrap();
     assert_eq!((place.line, place.column), (8, 8));
     assert_eq!(place.snippet, "8 |   - x: 2\n           ^");
-    assert_eq!(documents[1].place("a.list[1].missing.deep").line, 8);
+    assert_eq!(documents[1].place("a.list[1].missing.deep").unwrap().line, 8);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_broken_document_hides_no_other() {
     let (found, issues) = each_document(text, None);
     let lines: Vec<_> = found.iter().map(|document| (document.value.clone(), document.line)).collect();
     assert_eq!(lines, [(json!({"a": 1}), 1), (json!({"c": {"d": 1}}), 5), (json!({"f": 1}), 10)]);
-    assert_eq!(found[1].place("c.d").line, 5);
+    assert_eq!(found[1].place("c.d").unwrap().line, 5);
     let lines: Vec<_> = issues.iter().map(|issue| issue.place.as_ref().unwrap().line).collect();
     assert!(matches!(lines.as_slice(), [3 | 4, 8]), "{issues:?}");
     let (found, issues) = each_document("a: 1\n---\nb: 1\n", None);

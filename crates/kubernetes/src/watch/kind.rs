@@ -1,0 +1,263 @@
+//! One kind's watch: lists, watches, and starts over when it has to. What comes of it is decided in [`super::store`].
+
+use std::time::Duration;
+
+use api::{Changes, Kind};
+use futures_util::{StreamExt, pin_mut};
+use kube::Api;
+use kube::runtime::watcher::{self, InitialListStrategy, watcher};
+use names::Name;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::presence::{self, Present};
+use super::raw::{Raw, SECRETS, Watched};
+use super::store::{Event, Step, Store};
+use crate::Cluster;
+
+/// A watch is begun anew after so many seconds, so that one which is half open does not stay unnoticed for long.
+pub(super) const TURN: u32 = 60;
+/// Between attempts: this at first, then twice as long each time, up to that.
+const SOON: Duration = Duration::from_millis(200);
+const LATE: Duration = Duration::from_secs(2);
+/// What is not allowed, or not there though it should be, is tried again so often.
+const SELDOM: Duration = Duration::from_secs(30);
+/// A list that is doubted is asked for again after this, and believed when it stayed so for that long.
+const RELIST: Duration = Duration::from_secs(1);
+const DOUBT: Duration = Duration::from_secs(10);
+/// So many refusals in a row, and the watch does not go on from where it was.
+const REFUSALS: u32 = 5;
+
+/// What a kind's watch tells.
+pub(super) struct Update {
+    /// Of which kind.
+    pub(super) kind: Kind,
+    /// What changed.
+    pub(super) changes: Changes,
+    /// What keeps it from being seen, if something does.
+    pub(super) trouble: Option<String>,
+}
+
+/// Why following one version ended.
+enum End {
+    /// The API server does not serve it.
+    NotServed,
+    /// We may not see it.
+    Forbidden(String),
+    /// Everything is to be listed again.
+    Again,
+    /// The kind's definition is gone.
+    Undefined,
+}
+
+/// One kind's watch.
+pub(super) struct Watcher {
+    pub(super) cluster: Cluster,
+    pub(super) kind: Kind,
+    /// The namespace of the mesh's settings.
+    pub(super) root: Name,
+    pub(super) present: watch::Receiver<Present>,
+    pub(super) tell: mpsc::Sender<Update>,
+    /// Objects come as a stream, which old API servers refuse.
+    pub(super) streaming: bool,
+}
+
+/// What is remembered from one attempt to the next.
+struct State {
+    store: Store,
+    doubted: Option<Instant>,
+    failing: bool,
+    refusals: u32,
+    pause: Duration,
+}
+
+/// Whether a watch failed because of missing rights.
+pub(super) fn is_forbidden(error: &watcher::Error) -> bool {
+    code(error) == Some(403)
+}
+
+/// What the API server answered, if it was reached.
+fn code(error: &watcher::Error) -> Option<u16> {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status.code),
+        watcher::Error::WatchError(status) => Some(status.code),
+        _ => None,
+    }
+}
+
+impl Watcher {
+    /// Watches until nobody listens.
+    pub(super) async fn run(mut self) {
+        let store = Store::new(self.kind);
+        let mut state = State { store, doubted: None, failing: false, refusals: 0, pause: SOON };
+        let versions = self.kind.versions();
+        let mut version = 0;
+        while !self.tell.is_closed() {
+            if !self.defined().await {
+                let changes = state.store.clear();
+                self.send(changes, None).await;
+                if self.present.wait_for(|present| presence::has(present, self.kind) == Some(true)).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            match self.follow(versions[version], &mut state).await {
+                End::Again | End::Undefined => {}
+                End::NotServed => {
+                    version = (version + 1) % versions.len();
+                    if version == 0 {
+                        let trouble = format!("none of the versions {} is served", versions.join(", "));
+                        self.send(Changes::default(), Some(trouble)).await;
+                        self.rest(SOON * 5).await;
+                    }
+                }
+                End::Forbidden(why) => {
+                    self.send(Changes::default(), Some(why)).await;
+                    self.rest(SELDOM).await;
+                }
+            }
+        }
+    }
+
+    /// Whether the kind's definition is there, as soon as that is known.
+    async fn defined(&mut self) -> bool {
+        let kind = self.kind;
+        let known = self.present.wait_for(|present| presence::has(present, kind).is_some()).await;
+        known.is_ok_and(|present| presence::has(&present, kind) == Some(true))
+    }
+
+    /// Pauses, shorter when definitions change.
+    async fn rest(&mut self, pause: Duration) {
+        _ = tokio::time::timeout(pause, self.present.changed()).await;
+    }
+
+    async fn send(&self, changes: Changes, trouble: Option<String>) {
+        // Nobody listens any more: the end is near.
+        _ = self.tell.send(Update { kind: self.kind, changes, trouble }).await;
+    }
+
+    fn config(&self) -> watcher::Config {
+        let mut config = watcher::Config::default().timeout(TURN);
+        if self.kind == Kind::Secret {
+            config = config.fields(SECRETS);
+        }
+        if self.streaming {
+            config.initial_list_strategy = InitialListStrategy::StreamingList;
+        }
+        config
+    }
+
+    async fn follow(&mut self, version: &'static str, state: &mut State) -> End {
+        let watched = Watched { kind: self.kind, version };
+        let api: Api<Raw> = Api::all_with(self.cluster.client(), &watched);
+        let events = watcher(api, self.config());
+        pin_mut!(events);
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                changed = self.present.changed() => {
+                    let gone = presence::has(&self.present.borrow_and_update(), self.kind) == Some(false);
+                    if gone || changed.is_err() {
+                        return End::Undefined;
+                    }
+                    continue;
+                }
+            };
+            match event {
+                None => return End::Again,
+                Some(Ok(event)) => {
+                    if let Some(end) = self.take(watched, event, state).await {
+                        return end;
+                    }
+                }
+                Some(Err(error)) => {
+                    if let Some(end) = self.failed(&error, state).await {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes an event; may give a reason to start over.
+    async fn take(&self, watched: Watched, event: watcher::Event<Raw>, state: &mut State) -> Option<End> {
+        if state.failing {
+            tracing::info!("{} are watched again", self.kind.plural());
+        }
+        (state.failing, state.refusals, state.pause) = (false, 0, SOON);
+        let named = |raw: &Raw| {
+            let meta = kube::Resource::meta(raw);
+            (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+        };
+        let event = match event {
+            watcher::Event::Init => Event::Begin,
+            watcher::Event::InitApply(raw) => Event::Listed(watched.document(raw, &self.root)?),
+            watcher::Event::InitDone => Event::End,
+            watcher::Event::Apply(raw) => {
+                let (namespace, name) = named(&raw);
+                watched.document(raw, &self.root).map_or(Event::Gone(namespace, name), Event::Put)
+            }
+            watcher::Event::Delete(raw) => {
+                let (namespace, name) = named(&raw);
+                Event::Gone(namespace, name)
+            }
+        };
+        let whole = event == Event::End;
+        let patient = state.doubted.is_some_and(|since| since.elapsed() >= DOUBT);
+        match state.store.take(event, patient) {
+            Step::Nothing => {}
+            Step::Changed(changes) => {
+                if whole {
+                    state.doubted = None;
+                    tracing::debug!(count = state.store.count(), "{} were listed", self.kind.plural());
+                }
+                self.send(changes, None).await;
+            }
+            Step::Doubted(why) => {
+                if state.doubted.is_none() {
+                    tracing::warn!("{}: {why}; it is believed when it stays so for {DOUBT:?}", self.kind.plural());
+                }
+                state.doubted.get_or_insert_with(Instant::now);
+                tokio::time::sleep(RELIST).await;
+                return Some(End::Again);
+            }
+        }
+        None
+    }
+
+    /// Waits before the next attempt; may give a reason to start over.
+    async fn failed(&mut self, error: &watcher::Error, state: &mut State) -> Option<End> {
+        let plural = self.kind.plural();
+        match code(error) {
+            Some(404) => return Some(End::NotServed),
+            Some(403) => {
+                if !state.failing {
+                    tracing::warn!("{plural} may not be watched: {error}");
+                }
+                state.failing = true;
+                return Some(End::Forbidden(error.to_string()));
+            }
+            Some(400 | 422) if self.streaming => {
+                tracing::info!("{plural} are listed in pages: the API server does not stream lists");
+                self.streaming = false;
+                return Some(End::Again);
+            }
+            // The version to go on from is too old.
+            Some(410) => return None,
+            Some(_) => state.refusals += 1,
+            None => {}
+        }
+        if !state.failing {
+            tracing::warn!("{plural} cannot be watched now, what is known stays: {error}");
+        }
+        state.failing = true;
+        tokio::time::sleep(state.pause).await;
+        state.pause = (state.pause * 2).min(LATE);
+        (state.refusals >= REFUSALS).then(|| {
+            state.refusals = 0;
+            End::Again
+        })
+    }
+}
