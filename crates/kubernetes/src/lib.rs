@@ -1,10 +1,21 @@
 //! The API server: what is watched there, what it is asked, and the few objects that the control plane writes. The only crate that links a
 //! Kubernetes client.
 //!
-//! [`watch`] gives the same transactions as a directory of files does; it never shows a part of a world.
+//! [`watch`] gives the same transactions as a directory of files does; it never shows a part of a world. Writers ([`roots`], [`webhooks`])
+//! write what is the same on every replica, under a name of their own; who of several replicas writes is said by a [`lease`].
 
+pub mod authority;
 mod cluster;
+pub mod lease;
+pub mod review;
+pub mod roots;
 mod watch;
+pub mod webhooks;
 
 pub use cluster::{Cluster, Place};
-pub use watch::watch;
+pub use watch::{Awaited, awaited, watch};
+
+/// Who writes, as the API server shows it in `managedFields`.
+const MANAGER: &str = "meltemi";
+/// A watch is begun anew after so many seconds, so that one which is half open does not stay unnoticed for long.
+const TURN: u32 = 60;

@@ -13,10 +13,8 @@ use tokio::time::Instant;
 use super::presence::{self, Present};
 use super::raw::{Raw, SECRETS, Watched};
 use super::store::{Event, Step, Store};
-use crate::Cluster;
+use crate::{Cluster, TURN};
 
-/// A watch is begun anew after so many seconds, so that one which is half open does not stay unnoticed for long.
-pub(super) const TURN: u32 = 60;
 /// Between attempts: this at first, then twice as long each time, up to that.
 const SOON: Duration = Duration::from_millis(200);
 const LATE: Duration = Duration::from_secs(2);

@@ -1,0 +1,117 @@
+//! Who of several replicas writes: the holder of a Lease. A replica that cannot renew stops writing before another may begin.
+
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use k8s_openapi::jiff::Timestamp;
+use kube::Api;
+use kube::api::PostParams;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::Cluster;
+
+/// As Istio's (`istio: pilot/pkg/leaderelection/leaderelection.go`): how long a holder that is silent keeps the Lease …
+const TERM: Duration = Duration::from_secs(30);
+/// … when a holder gives up because it could not renew …
+const GIVE_UP: Duration = Duration::from_secs(15);
+/// … and how often it is tried.
+const RETRY: Duration = Duration::from_millis(7500);
+/// Who waits looks more often, so that a Lease which was given back has a new holder soon.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// A candidate.
+pub struct Candidate {
+    /// Where the Lease is.
+    pub namespace: String,
+    /// The Lease's name.
+    pub name: String,
+    /// Who we are, such as the pod's name.
+    pub identity: String,
+}
+
+/// What another's hold on the Lease looks like from here: clocks of machines differ, so only time since we saw a change counts.
+struct Observed {
+    renewed: Option<MicroTime>,
+    holder: Option<String>,
+    since: Instant,
+}
+
+/// Holds the Lease whenever it can, and tells by `leading` whether it does. Never returns.
+pub async fn campaign(cluster: Cluster, candidate: Candidate, leading: watch::Sender<bool>) {
+    let leases: Api<Lease> = Api::namespaced(cluster.client(), &candidate.namespace);
+    let mut observed: Option<Observed> = None;
+    let mut renewed: Option<Instant> = None;
+    loop {
+        let attempt = tokio::time::timeout(RETRY, attempt(&leases, &candidate, &mut observed));
+        match attempt.await {
+            Ok(Ok(true)) => renewed = Some(Instant::now()),
+            Ok(Ok(false)) => renewed = None,
+            Ok(Err(error)) => tracing::debug!("the Lease {} cannot be had now: {error}", candidate.name),
+            Err(_) => tracing::debug!("the Lease {} cannot be had now: no answer", candidate.name),
+        }
+        let leads = renewed.is_some_and(|renewed| renewed.elapsed() < GIVE_UP);
+        if leading.send_if_modified(|leading| std::mem::replace(leading, leads) != leads) {
+            tracing::info!(leads, "the Lease {}", candidate.name);
+        }
+        tokio::time::sleep(if leads { RETRY } else { LOOK }).await;
+    }
+}
+
+/// Takes or renews the Lease; says whether it is ours.
+async fn attempt(leases: &Api<Lease>, candidate: &Candidate, observed: &mut Option<Observed>) -> kube::Result<bool> {
+    let Some(lease) = leases.get_opt(&candidate.name).await? else {
+        let meta = ObjectMeta { name: Some(candidate.name.clone()), ..ObjectMeta::default() };
+        let lease = Lease { metadata: meta, spec: Some(held(candidate, None)) };
+        return settle(leases.create(&PostParams::default(), &lease).await);
+    };
+    let spec = lease.spec.clone().unwrap_or_default();
+    if !may_take(&spec, candidate, observed) {
+        return Ok(false);
+    }
+    // It has the version that was read: whoever else takes it meanwhile makes this fail.
+    let taken = Lease { metadata: lease.metadata, spec: Some(held(candidate, Some(&spec))) };
+    settle(leases.replace(&candidate.name, &PostParams::default(), &taken).await)
+}
+
+/// Another was faster: that is no failure.
+fn settle(written: kube::Result<Lease>) -> kube::Result<bool> {
+    match written {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn may_take(spec: &LeaseSpec, candidate: &Candidate, observed: &mut Option<Observed>) -> bool {
+    let holder = spec.holder_identity.as_deref().filter(|holder| !holder.is_empty());
+    let Some(holder) = holder.filter(|holder| *holder != candidate.identity) else { return true };
+    let same =
+        observed.as_ref().is_some_and(|seen| seen.renewed == spec.renew_time && seen.holder.as_deref() == Some(holder));
+    if !same {
+        *observed =
+            Some(Observed { renewed: spec.renew_time.clone(), holder: Some(holder.to_owned()), since: Instant::now() });
+        return false;
+    }
+    let term =
+        spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok()).map_or(TERM, Duration::from_secs);
+    observed.as_ref().is_some_and(|seen| seen.since.elapsed() >= term)
+}
+
+fn held(candidate: &Candidate, before: Option<&LeaseSpec>) -> LeaseSpec {
+    let ours = before.filter(|before| before.holder_identity.as_deref() == Some(&candidate.identity));
+    let now = MicroTime(Timestamp::now());
+    let transitions = before.and_then(|before| before.lease_transitions).unwrap_or(0);
+    LeaseSpec {
+        holder_identity: Some(candidate.identity.clone()),
+        lease_duration_seconds: i32::try_from(TERM.as_secs()).ok(),
+        acquire_time: ours.and_then(|ours| ours.acquire_time.clone()).or_else(|| Some(now.clone())),
+        renew_time: Some(now),
+        lease_transitions: Some(transitions + i32::from(before.is_some() && ours.is_none())),
+        ..LeaseSpec::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;
