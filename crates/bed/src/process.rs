@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -44,6 +46,25 @@ impl Running {
         }
     }
 
+    /// How it ended; nothing while it runs.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn ended(&mut self) -> anyhow::Result<Option<std::process::ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When it is not running any more.
+    pub fn signal(&mut self, signal: Signal) -> anyhow::Result<()> {
+        // Its number is its own as long as nobody has waited for it.
+        self.check()?;
+        kill(Pid::from_raw(i32::try_from(self.child.id())?), signal)
+            .with_context(|| format!("{signal} to {}", self.name))
+    }
+
     /// Asks it to end (SIGTERM) and waits; kills it when that takes longer than `grace`.
     pub fn stop(&mut self, grace: Duration) {
         let asked = Command::new("kill").arg(self.child.id().to_string()).stderr(Stdio::null()).status();
@@ -72,6 +93,68 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Starts programs that end with this process, even when it is killed: the kernel tells them (`PR_SET_PDEATHSIG`). What the kernel watches
+/// is the thread that started them, so they are all started by one that lives as long as this value.
+pub struct Keeper {
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+impl Keeper {
+    /// Starts the thread.
+    #[must_use]
+    pub fn new() -> Self {
+        let (jobs, taken) = mpsc::channel::<Job>();
+        let thread = std::thread::spawn(move || taken.iter().for_each(|job| job()));
+        Self { jobs: Some(jobs), thread: Some(thread) }
+    }
+
+    /// A command for a program that is killed when its keeper is gone. What is set on it is what the program gets.
+    #[must_use]
+    pub fn command(program: &Path) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+        command
+    }
+
+    /// Starts a program with its output in a file.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn start(&self, name: &str, mut command: Command, log: &Path) -> anyhow::Result<Running> {
+        let (name, log) = (name.to_owned(), log.to_owned());
+        self.run(move || Running::start(&name, &mut command, &log))?
+    }
+
+    /// Runs something on the thread that keeps.
+    ///
+    /// # Errors
+    /// When the thread is gone.
+    pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<T> {
+        let (done, result) = mpsc::channel();
+        let job: Job = Box::new(move || _ = done.send(job()));
+        self.jobs.as_ref().and_then(|jobs| jobs.send(job).ok()).context("the keeper has ended")?;
+        result.recv().context("the keeper has ended")
+    }
+}
+
+impl Default for Keeper {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 

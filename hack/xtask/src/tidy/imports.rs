@@ -21,7 +21,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("ca", &[]),
     ("agent", &["api", "ca", "proto", "xds"]),
     ("bed", &[]),
-    ("meltemid", &["names", "api", "graph", "model", "translate", "xds", "files", "kubernetes", "inject", "ca", "proto"]),
+    (
+        "meltemid",
+        &["names", "api", "graph", "model", "translate", "xds", "files", "kubernetes", "inject", "ca", "proto"],
+    ),
     ("cli", &["names", "api", "graph", "model", "translate", "files", "inject", "ca", "proto", "bed"]),
     ("tests", &["names", "api", "graph", "model", "translate", "xds", "files", "ca", "proto", "bed", "meltemid"]),
     ("xtask", &[]),

@@ -1,0 +1,13 @@
+//! A real API server: what a cluster does, and what the control plane does on it.
+
+use std::path::PathBuf;
+
+use bed::cluster::Tools;
+
+mod cluster;
+
+/// The programs of a cluster, and what is missing without them.
+fn tools() -> Result<Tools, String> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    Tools::find(&root).map_err(|error| format!("{error:#}"))
+}
