@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use bed::cluster::Tools;
 
 mod cluster;
+mod plane;
 
 /// The programs of a cluster, and what is missing without them.
 fn tools() -> Result<Tools, String> {

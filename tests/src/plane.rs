@@ -60,10 +60,29 @@ impl Plane {
         for (name, text) in files {
             std::fs::write(folder.join(name), text)?;
         }
-        let mut arguments = vec!["meltemid", "--config-dir", folder.to_str().context("an odd folder")?];
-        arguments.extend(["--xds-address", xds, "--http-address", "127.0.0.1:0", "--shutdown-seconds", "1"]);
-        arguments.extend(flags);
-        let settings = Settings::try_parse_from(arguments)?;
+        let source = ["--config-dir", folder.to_str().context("an odd folder")?, "--xds-address", xds];
+        let flags: Vec<&str> = source.iter().chain(flags).copied().collect();
+        let plane = Self::with(folder.clone(), &flags)?;
+        plane.ready(Duration::from_secs(10))?;
+        Ok(plane)
+    }
+
+    /// Starts on free ports of loopback on a cluster, with an authority; it may not be ready yet.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn on(kubeconfig: &std::path::Path, flags: &[&str]) -> anyhow::Result<Self> {
+        let folder = folder();
+        let (config, ca) = (kubeconfig.display().to_string(), folder.join("ca").display().to_string());
+        let free = "127.0.0.1:0";
+        let fixed = ["--kubeconfig", &config, "--ca-dir", &ca, "--xds-address", free, "--secure-address", free];
+        let flags: Vec<&str> = fixed.iter().chain(flags).copied().collect();
+        Self::with(folder.clone(), &flags)
+    }
+
+    fn with(folder: PathBuf, flags: &[&str]) -> anyhow::Result<Self> {
+        let fixed = ["meltemid", "--http-address", "127.0.0.1:0", "--shutdown-seconds", "1"];
+        let settings = Settings::try_parse_from(fixed.iter().chain(flags))?;
         let stop = CancellationToken::new();
         let (told, (bound, addresses)) = (stop.clone(), std::sync::mpsc::channel());
         // On a thread of its own: tests that run inside a runtime must not block it.
@@ -72,6 +91,7 @@ impl Plane {
                 tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let app = App::bind(settings)
+                    .await
                     .and_then(|app| Ok(((app.xds_address()?, app.http_address()?, app.secure_address()?), app)));
                 match app {
                     Ok((addresses, app)) => {
@@ -83,13 +103,19 @@ impl Plane {
             });
         });
         let (xds, http, secure) = addresses.recv().context("the control plane's thread ended")??;
-        let plane = Self { folder, xds, http, secure, stop, thread: Some(thread) };
-        eventually("the control plane", Duration::from_secs(10), || {
-            let answer = bed::http::get(plane.http, "meltemid", "/ready", &[])?;
+        Ok(Self { folder, xds, http, secure, stop, thread: Some(thread) })
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// When it is not in time.
+    pub fn ready(&self, limit: Duration) -> anyhow::Result<()> {
+        eventually("the control plane", limit, || {
+            let answer = self.page("/ready")?;
             ensure!(answer.status == 200, "{}", answer.body);
             Ok(())
-        })?;
-        Ok(plane)
+        })
     }
 
     /// Where xDS is.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use api::Mode;
+use api::{Changes, Mode};
 
 use crate::Directory;
 

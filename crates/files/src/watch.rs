@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::scan::{Error, scan};
 use crate::Directory;
+use crate::scan::{Error, scan};
 
 /// A scan starts when it was quiet for so long …
 const QUIET: Duration = Duration::from_millis(3);

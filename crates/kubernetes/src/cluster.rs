@@ -25,6 +25,13 @@ pub struct Cluster {
     client: Client,
 }
 
+impl From<Client> for Cluster {
+    /// Over a connection that is there.
+    fn from(client: Client) -> Self {
+        Self { client }
+    }
+}
+
 impl Cluster {
     /// Prepares connections; none is made yet, so the API server may be away.
     ///

@@ -47,7 +47,8 @@ pub async fn distribute(cluster: Cluster, mut roots: watch::Receiver<String>, mu
     pin_mut!(namespaces, maps);
     let mut places = BTreeMap::<String, Place>::new();
     loop {
-        let due = write(&cluster, &roots.borrow().clone(), *leading.borrow(), &mut places).await;
+        let (current, leads) = (roots.borrow_and_update().clone(), *leading.borrow_and_update());
+        let due = write(&cluster, &current, leads, &mut places).await;
         tokio::select! {
             Some(event) = namespaces.next() => match event {
                 Ok(event) => namespace(event, &mut places),

@@ -1,24 +1,33 @@
 //! The process: bind first, so that addresses are known and ports can be 0; then run until told to stop.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use kubernetes::Cluster;
 use model::Mesh;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use xds::{Limits, Ordering, Publisher, Server};
 
-use crate::authority::{Follower, Streams};
-use crate::control::{Command, Control};
+use crate::admission::{self, Admission};
+use crate::authority::{Follower, Secrets, Streams};
+use crate::control::Control;
 use crate::debug::{self, Pages};
 use crate::discovery::Discovery;
 use crate::secure::Secure;
 use crate::settings::Settings;
+use crate::source::{OfCluster, Source};
 use crate::tasks::{OnExit, Tasks};
 
 /// Connections that may wait to be accepted: all proxies of a mesh may come back at once.
 const BACKLOG: u32 = 4096;
+
+fn bind(name: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    listen(address).with_context(|| format!("binding the {name} address {address}; is it taken?"))
+}
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
@@ -32,38 +41,75 @@ pub struct App {
     settings: Settings,
     xds: TcpListener,
     http: TcpListener,
-    secure: Option<(TcpListener, Secure, Follower)>,
+    ready: Option<TcpListener>,
+    secure: Option<Secured>,
     server: Server,
     control: Control,
+    source: Source,
+    awaited: Option<kubernetes::Awaited>,
+}
+
+/// What needs an authority.
+struct Secured {
+    listener: TcpListener,
+    secure: Secure,
+    follower: Follower,
+    /// Hears the roots as one PEM.
+    roots: watch::Sender<String>,
+    /// The port of webhooks, where there is an API server to call it.
+    admission: Option<TcpListener>,
 }
 
 impl App {
-    /// Binds the sockets and starts the control thread.
+    /// Binds the sockets and starts the control thread. Where the authority is in a cluster, its API server is waited for.
     ///
     /// # Errors
-    /// When an address is taken or no thread can be started.
-    pub fn bind(settings: Settings) -> anyhow::Result<Self> {
-        let bind = |name: &str, address: SocketAddr| {
-            listen(address).with_context(|| format!("binding the {name} address {address}; is it taken?"))
+    /// When an address is taken, or there is nothing to serve.
+    pub async fn bind(settings: Settings) -> anyhow::Result<Self> {
+        let cluster = match settings.place() {
+            Some(place) => Some(Cluster::at(&place).await?),
+            None => None,
         };
         let xds = bind("xDS", settings.xds_address)?;
         let http = bind("HTTP", settings.http_address)?;
+        let ready = settings.ready_address.map(|address| bind("readiness", address)).transpose()?;
         let publisher = Publisher::new();
         let mesh = Mesh::new(translate::schema(), settings.base());
         let debounce = Duration::from_millis(settings.debounce_ms);
         let control = Control::start(mesh, publisher.clone(), debounce).context("starting the control thread")?;
-        let source = Discovery::new(control.clone(), settings.whole_route_tables);
+        let discovery = Discovery::new(control.clone(), settings.whole_route_tables);
         let ordering = if settings.unordered { Ordering::Off } else { Ordering::MakeBeforeBreak };
-        let server = Server::new(publisher, std::sync::Arc::new(source), ordering, Limits::default());
+        let server = Server::new(publisher, Arc::new(discovery), ordering, Limits::default());
+        let (tell, roots) = watch::channel(String::new());
+        let serves_cluster = settings.config.is_empty();
+        let secrets = match (&settings.ca_dir, &cluster) {
+            (Some(folder), Some(cluster)) if serves_cluster => {
+                let (cluster, namespace, folder) = (cluster.clone(), settings.root_namespace.clone(), folder.clone());
+                let secrets = Secrets { cluster, namespace, folder };
+                secrets.bring(&settings.domain).await?.then_some(secrets)
+            }
+            _ => None,
+        };
         let secure = match &settings.ca_dir {
             Some(folder) => {
                 let listener = bind("secured", settings.secure_address)?;
-                let (secure, follower) = Secure::open(&settings, folder, control.clone())?;
-                Some((listener, secure, follower))
+                let admission = serves_cluster.then(|| bind("webhook", settings.webhook_address)).transpose()?;
+                let (secure, follower) = Secure::open(&settings, folder, cluster.as_ref(), control.clone())?;
+                Some(Secured { listener, secure, follower, roots: tell, admission })
             }
             None => None,
         };
-        Ok(Self { settings, xds, http, secure, server, control })
+        let (source, awaited) = match (serves_cluster, cluster) {
+            (false, _) => (Source::Files(settings.config.clone()), None),
+            (true, Some(cluster)) => {
+                let (of, awaited) = OfCluster::new(&settings, cluster, secrets, roots);
+                (Source::Cluster(Box::new(of)), Some(awaited))
+            }
+            (true, None) => {
+                anyhow::bail!("nothing to serve: give --config-dir or --kubeconfig; in a cluster neither is needed")
+            }
+        };
+        Ok(Self { settings, xds, http, ready, secure, server, control, source, awaited })
     }
 
     /// The address of xDS.
@@ -79,7 +125,16 @@ impl App {
     /// # Errors
     /// When the system does not tell it.
     pub fn secure_address(&self) -> std::io::Result<Option<SocketAddr>> {
-        self.secure.as_ref().map(|(listener, ..)| listener.local_addr()).transpose()
+        self.secure.as_ref().map(|secured| secured.listener.local_addr()).transpose()
+    }
+
+    /// The address of webhooks, if there is one.
+    ///
+    /// # Errors
+    /// When the system does not tell it.
+    pub fn webhook_address(&self) -> std::io::Result<Option<SocketAddr>> {
+        let listener = self.secure.as_ref().and_then(|secured| secured.admission.as_ref());
+        listener.map(TcpListener::local_addr).transpose()
     }
 
     /// The address of the pages.
@@ -93,34 +148,66 @@ impl App {
     /// Runs until `stop`, or until a task ends without which the process is of no use.
     pub async fn run(self, stop: CancellationToken) {
         let mut tasks = Tasks::new(stop.clone());
-        let (control, paths) = (self.control.clone(), self.settings.config.clone());
-        let watched = stop.clone();
-        tasks.spawn("files", OnExit::StopProcess, async move {
-            let sink = move |changes| control.send(Command::Config(changes));
-            files::watch(paths, sink, watched).await.context("watching the configuration")
-        });
-        let counts = self.secure.as_ref().map(|(_, secure, _)| secure.clone());
-        if let Some((listener, secure, follower)) = self.secure {
-            let audience = Streams { control: self.control.clone(), server: self.server.clone() };
-            tasks.spawn("authority", OnExit::LogOnly, follower.run(audience, stop.clone()));
-            let (server, stop, grace) = (self.server.clone(), stop.clone(), self.settings.grace());
-            tasks.spawn("secured", OnExit::StopProcess, async move {
-                server.serve_at(secure, listener, stop, grace).await;
-                Ok(())
+        self.source.start(&mut tasks, self.control.clone(), &stop);
+        let grace = self.settings.grace();
+        let mut pages = Pages {
+            secure: None,
+            admission: None,
+            control: self.control.clone(),
+            server: self.server.clone(),
+            awaited: self.awaited,
+        };
+        if let Some(secured) = self.secure {
+            pages.secure = Some(secured.secure.clone());
+            pages.admission = secured.start(&mut tasks, &self.control, &self.server, (&stop, grace));
+        }
+        if let Some(listener) = self.ready {
+            let (pages, stop) = (pages.clone(), stop.clone());
+            tasks.spawn("readiness", OnExit::LogOnly, async move {
+                let serving = axum::serve(listener, debug::readiness(pages));
+                Ok(serving.with_graceful_shutdown(async move { stop.cancelled().await }).await?)
             });
         }
-        let pages = Pages { secure: counts, control: self.control, server: self.server.clone() };
         let (http, pages_stop) = (self.http, stop.clone());
         tasks.spawn("pages", OnExit::LogOnly, async move {
             let serving = axum::serve(http, debug::router(pages));
             Ok(serving.with_graceful_shutdown(async move { pages_stop.cancelled().await }).await?)
         });
-        let (server, xds, grace) = (self.server, self.xds, self.settings.grace());
+        let (server, xds) = (self.server, self.xds);
         let xds_stop = stop.clone();
         tasks.spawn("xds", OnExit::StopProcess, async move {
             server.serve(xds, xds_stop, grace).await;
             Ok(())
         });
         tasks.join().await;
+    }
+}
+
+impl Secured {
+    /// Starts what needs the authority; gives the counts of webhooks.
+    fn start(
+        self,
+        tasks: &mut Tasks,
+        control: &Control,
+        server: &Server,
+        (stop, grace): (&CancellationToken, Duration),
+    ) -> Option<Arc<admission::Counts>> {
+        let audience = Streams { control: control.clone(), server: server.clone(), roots: self.roots };
+        tasks.spawn("authority", OnExit::LogOnly, self.follower.run(audience, stop.clone()));
+        let counts = self.admission.map(|listener| {
+            let answers = Admission { control: control.clone(), counts: Arc::default() };
+            let (counts, keeper, stop) = (answers.counts.clone(), self.secure.keeper.clone(), stop.clone());
+            tasks.spawn("webhooks' port", OnExit::StopProcess, async move {
+                answers.serve(keeper, listener, stop, grace).await;
+                Ok(())
+            });
+            counts
+        });
+        let (server, secure, listener, stop) = (server.clone(), self.secure, self.listener, stop.clone());
+        tasks.spawn("secured", OnExit::StopProcess, async move {
+            server.serve_at(secure, listener, stop, grace).await;
+            Ok(())
+        });
+        counts
     }
 }

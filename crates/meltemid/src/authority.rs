@@ -18,12 +18,14 @@ use tokio_util::sync::CancellationToken;
 mod audience;
 mod files;
 mod rotation;
+mod secret;
 
 pub(crate) use audience::Streams;
 use audience::{Audience, Standing};
 use files::Files;
 use rotation::Rotation;
 pub(crate) use rotation::Stage;
+pub(crate) use secret::Secrets;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(2);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use ipnet::IpNet;
+use kubernetes::Cluster;
 use names::{Name, SpiffeId};
 use tonic::Status;
 
@@ -67,16 +68,17 @@ struct Known {
 }
 
 impl Callers {
-    /// Reads the settings.
+    /// Reads the settings; tokens are shown to the API server where there is one.
     ///
     /// # Errors
     /// When they make no sense.
-    pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
+    pub(crate) fn new(settings: &Settings, api: Option<&Cluster>) -> anyhow::Result<Self> {
         let tokens = settings.token_file.as_deref().map(Tokens::read).transpose()?.unwrap_or_default();
         let issuers = settings.jwt_rule.iter().map(|rule| Issuer::new(rule, settings.jwks_roots.as_deref()));
         let issuers = issuers.collect::<anyhow::Result<_>>()?;
         let gateways = settings.trusted_gateway_cidr.clone();
-        Ok(Self(Arc::new(Known { tokens, issuers, reviewer: Reviewer::new(settings)?, gateways })))
+        let reviewer = api.map(|api| Reviewer::new(settings, api.clone())).transpose()?;
+        Ok(Self(Arc::new(Known { tokens, issuers, reviewer, gateways })))
     }
 
     /// Who calls, by the connection and the headers.

@@ -26,6 +26,10 @@ pub struct Pages {
     pub server: Server,
     /// The secured port, if there is one.
     pub(crate) secure: Option<crate::secure::Secure>,
+    /// What webhooks were asked, if there are some.
+    pub(crate) admission: Option<std::sync::Arc<crate::admission::Counts>>,
+    /// What was not listed yet, where a cluster is served.
+    pub(crate) awaited: Option<kubernetes::Awaited>,
 }
 
 type Args = Query<BTreeMap<String, String>>;
@@ -43,15 +47,26 @@ pub fn router(pages: Pages) -> Router {
         .with_state(pages)
 }
 
+/// Readiness alone.
+pub fn readiness(pages: Pages) -> Router {
+    Router::new().route("/ready", get(ready)).with_state(pages)
+}
+
 async fn ready(State(pages): State<Pages>) -> Response {
     match pages.control.view() {
         Some(_) => (StatusCode::OK, "ready\n").into_response(),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "the configuration was not read yet\n").into_response(),
+        None => {
+            let awaited =
+                pages.awaited.map(|awaited| awaited.borrow().iter().map(|kind| kind.name()).collect::<Vec<_>>());
+            let listed = awaited.filter(|awaited| !awaited.is_empty());
+            let what = listed.map(|awaited| format!(": {}", awaited.join(", "))).unwrap_or_default();
+            (StatusCode::SERVICE_UNAVAILABLE, format!("the configuration was not read yet{what}\n")).into_response()
+        }
     }
 }
 
 async fn prometheus(State(pages): State<Pages>) -> Response {
-    match metrics::text(&pages.control, &pages.server, pages.secure.as_ref()) {
+    match metrics::text(&pages) {
         Ok(text) => text.into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
     }

@@ -1,7 +1,8 @@
 //! The control plane put together. Nothing here decides anything about a mesh: [`App`] binds, [`control`] owns the mesh on a thread of
-//! its own, [`publish`] hands what changed to the xDS server, [`discovery`] takes proxies in, [`debug`] shows what is there,
-//! `secure` is the port for callers with credentials.
+//! its own, [`publish`] hands what changed to the xDS server, [`discovery`] takes proxies in, [`debug`] shows what is there, `istiod` understands its command line,
+//! `secure` is the port for callers with credentials, `admission` the one for webhooks, [`source`] where the configuration comes from.
 
+mod admission;
 pub mod app;
 mod authority;
 mod callers;
@@ -9,11 +10,14 @@ pub mod control;
 pub mod debug;
 pub mod discovery;
 mod impersonation;
+mod istiod;
 mod metrics;
 pub mod publish;
 mod secure;
 pub mod settings;
+pub mod source;
 mod tasks;
 
 pub use app::App;
+pub use istiod::arguments;
 pub use settings::Settings;

@@ -11,14 +11,19 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let settings = Settings::parse();
+    let (settings, unused) = meltemid::arguments(std::env::args());
+    let settings = Settings::parse_from(settings);
     let filter =
         tracing_subscriber::EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     tracing::info!(?settings, "meltemid {}", env!("CARGO_PKG_VERSION"));
-    let app = App::bind(settings)?;
+    for flag in unused {
+        tracing::warn!("{flag} has no effect here");
+    }
+    let app = App::bind(settings).await?;
     let secure = app.secure_address()?.map(tracing::field::display);
-    tracing::info!(xds = %app.xds_address()?, http = %app.http_address()?, secure, "listening");
+    let webhooks = app.webhook_address()?.map(tracing::field::display);
+    tracing::info!(xds = %app.xds_address()?, http = %app.http_address()?, secure, webhooks, "listening");
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let told = stop.clone();

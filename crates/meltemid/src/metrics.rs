@@ -3,14 +3,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::{Encoder, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
-use xds::Server;
 
+use crate::admission;
 use crate::authority::Stage;
-use crate::control::Control;
+use crate::debug::Pages;
 use crate::secure::Secure;
 
 /// All metrics as Prometheus reads them. Values are read when asked for; nothing is counted twice.
-pub(crate) fn text(control: &Control, server: &Server, secure: Option<&Secure>) -> anyhow::Result<String> {
+pub(crate) fn text(pages: &Pages) -> anyhow::Result<String> {
+    let Pages { control, server, secure, admission, .. } = pages;
     let registry = Registry::new();
     let by_type = |name: &str, help: &str, of: fn(&xds::Counted) -> u64| -> anyhow::Result<()> {
         let gauge = IntGaugeVec::new(Opts::new(name, help), &["type"])?;
@@ -37,9 +38,27 @@ pub(crate) fn text(control: &Control, server: &Server, secure: Option<&Secure>) 
     if let Some(secure) = secure {
         certificates(&registry, secure)?;
     }
+    if let Some(admission) = admission {
+        validations(&registry, admission)?;
+    }
     let mut out = Vec::new();
     TextEncoder::new().encode(&registry.gather(), &mut out)?;
     Ok(String::from_utf8(out)?)
+}
+
+/// What the API server asked about objects.
+fn validations(registry: &Registry, counts: &admission::Counts) -> anyhow::Result<()> {
+    let read = |counter: &AtomicU64| i64::try_from(counter.load(Ordering::Relaxed));
+    for (name, help, value) in [
+        ("galley_validation_passed", "Objects that validation let pass.", read(&counts.passed)?),
+        ("galley_validation_failed", "Objects that validation refused.", read(&counts.failed)?),
+        ("galley_validation_http_error", "Requests to validate that were none.", read(&counts.broken)?),
+    ] {
+        let gauge = IntGauge::new(name, help)?;
+        gauge.set(value);
+        registry.register(Box::new(gauge))?;
+    }
+    Ok(())
 }
 
 /// What the certificate authority did and when it ends.

@@ -10,6 +10,7 @@ use anyhow::Context;
 use ca::Lifetimes;
 use http::{HeaderMap, Request};
 use hyper::body::Incoming;
+use kubernetes::Cluster;
 use names::Name;
 use prost_types::value::Kind;
 use proto::istio::v1::auth::{IstioCertificateRequest, IstioCertificateResponse};
@@ -60,7 +61,12 @@ impl Secure {
     ///
     /// # Errors
     /// When the authority or the settings of callers would not do.
-    pub(crate) fn open(settings: &Settings, folder: &Path, control: Control) -> anyhow::Result<(Self, Follower)> {
+    pub(crate) fn open(
+        settings: &Settings,
+        folder: &Path,
+        api: Option<&Cluster>,
+        control: Control,
+    ) -> anyhow::Result<(Self, Follower)> {
         // Before the configuration is read only this much is known; the organization of a root is but a label.
         let domain = &settings.domain;
         let lifetimes = settings.lifetimes();
@@ -74,7 +80,7 @@ impl Secure {
         };
         let (keeper, follower) = authority::open(plan, domain)
             .with_context(|| format!("the certificate authority in {}", folder.display()))?;
-        let callers = Callers::new(settings)?;
+        let callers = Callers::new(settings, api)?;
         let node_accounts = settings.trusted_node_accounts.clone().into();
         let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let signers = Arc::new(Semaphore::new(processors));

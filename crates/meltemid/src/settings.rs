@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ca::Lifetimes;
 use clap::Parser;
+use kubernetes::Place;
 use model::settings::Base;
 use names::Name;
 use serde::Deserialize;
@@ -19,14 +20,16 @@ fn jwt_rule(text: &str) -> Result<JwtRule, String> {
 #[derive(Parser, Clone, Debug)]
 #[command(name = "meltemid", version)]
 pub struct Settings {
-    /// Directory (or file) of YAML to serve; may be given several times. Changes are followed.
-    #[arg(long = "config-dir", required = true, value_name = "PATH")]
+    /// Directory (or file) of YAML to serve; may be given several times. Changes are followed. Without it the cluster is served that
+    /// --kubeconfig names, or the one that this process runs in.
+    #[arg(long = "config-dir", value_name = "PATH")]
     pub config: Vec<PathBuf>,
     /// Address of plaintext xDS.
     #[arg(long, default_value = "127.0.0.1:15010", value_name = "ADDRESS", env = "MELTEMI_XDS_ADDRESS")]
     pub xds_address: SocketAddr,
     /// Folder of the certificate authority: ca-cert.pem, ca-key.pem, root-cert.pem and cert-chain.pem, or tls.crt, tls.key and ca.crt.
-    /// When it is empty, a self-signed authority is made there. Without it there is no secured port.
+    /// When it is empty, a self-signed authority is made there; where a cluster is served, it is that of the Secrets `cacerts` or
+    /// `istio-ca-secret`, made there if need be. Without it there is no secured port.
     #[arg(long, value_name = "FOLDER", env = "ROOT_CA_DIR")]
     pub ca_dir: Option<PathBuf>,
     /// Folder that remembers which authority is in use, so that another replaces it in stages also over restarts; `in-use` in --ca-dir
@@ -36,6 +39,9 @@ pub struct Settings {
     /// Address of the secured port: discovery and certificates over TLS. Needs --ca-dir.
     #[arg(long, default_value = "127.0.0.1:15012", value_name = "ADDRESS", env = "MELTEMI_SECURE_ADDRESS")]
     pub secure_address: SocketAddr,
+    /// Address of the port that the API server calls to validate and to inject. Needs --ca-dir, and a cluster.
+    #[arg(long, default_value = "127.0.0.1:15017", value_name = "ADDRESS", env = "MELTEMI_WEBHOOK_ADDRESS")]
+    pub webhook_address: SocketAddr,
     /// File of tokens that callers may show instead of a certificate: `TOKEN NAMESPACE/ACCOUNT` a line.
     #[arg(long, value_name = "FILE", requires = "ca_dir")]
     pub token_file: Option<PathBuf>,
@@ -46,8 +52,9 @@ pub struct Settings {
     /// Roots that vouch for the servers of JWT issuers, in place of this machine's.
     #[arg(long, value_name = "FILE")]
     pub jwks_roots: Option<PathBuf>,
-    /// The cluster whose API server is asked about tokens (TokenReview); within a cluster it is that one without this.
-    #[arg(long, value_name = "FILE", requires = "ca_dir")]
+    /// The cluster to serve, unless there is --config-dir, and whose API server is asked about tokens (TokenReview). Within a cluster it is
+    /// that one without this.
+    #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// Set by Kubernetes in its containers.
     #[arg(long, hide = true, env = "KUBERNETES_SERVICE_HOST")]
@@ -85,6 +92,9 @@ pub struct Settings {
     /// Address of readiness, metrics and debug pages. They are not authenticated: keep it on loopback.
     #[arg(long, default_value = "127.0.0.1:15014", value_name = "ADDRESS", env = "MELTEMI_HTTP_ADDRESS")]
     pub http_address: SocketAddr,
+    /// Address of a port with readiness alone, which anybody may ask; none without it.
+    #[arg(long, value_name = "ADDRESS", env = "MELTEMI_READY_ADDRESS")]
+    pub ready_address: Option<SocketAddr>,
     /// DNS domain of Services.
     #[arg(long, default_value = "cluster.local", value_name = "DOMAIN")]
     pub domain: String,
@@ -94,6 +104,9 @@ pub struct Settings {
     /// Namespace of mesh-wide objects.
     #[arg(long, default_value = "istio-system", value_name = "NAMESPACE", env = "POD_NAMESPACE")]
     pub root_namespace: String,
+    /// Who this replica is among others.
+    #[arg(long, value_name = "NAME", env = "POD_NAME")]
+    pub pod_name: Option<String>,
     /// The revision of this control plane: objects labelled `istio.io/rev` with another are not used, and settings are read from
     /// ConfigMap `istio`, or `istio-<revision>` where this is not `default`.
     #[arg(long, default_value = "default", value_name = "REVISION", env = "REVISION")]
@@ -156,6 +169,16 @@ pub enum JwtPolicy {
 }
 
 impl Settings {
+    /// Where the API server is, if there is one.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        match (&self.kubeconfig, &self.kubernetes_service_host) {
+            (Some(file), _) => Some(Place::File(file.clone())),
+            (None, Some(_)) => Some(Place::Here),
+            (None, None) => None,
+        }
+    }
+
     /// What the model is told.
     #[must_use]
     pub fn base(&self) -> Base {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use model::settings::TrustBundle;
+use tokio::sync::watch;
 use xds::{ResourceType, Server};
 
 use crate::control::{Command, Control};
@@ -47,10 +48,13 @@ pub(crate) trait Audience {
 pub(crate) struct Streams {
     pub(crate) control: Control,
     pub(crate) server: Server,
+    /// Hears the roots as one PEM, for those who are told in other ways.
+    pub(crate) roots: watch::Sender<String>,
 }
 
 impl Audience for Streams {
     fn tell(&self, roots: Vec<String>) {
+        self.roots.send_replace(roots.concat());
         self.control.send(Command::Trust(roots));
     }
 

@@ -1,5 +1,6 @@
 //! The files of a certificate authority in a folder, under the names of Istio's Secrets `cacerts` and `istio-ca-secret`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -26,7 +27,7 @@ pub(super) struct Files {
 impl Files {
     /// Reads them; those of an authority made for `organization` when there are none. Says whether it was made.
     pub(super) fn open(folder: &Path, organization: &str, now: i64) -> anyhow::Result<(Self, bool)> {
-        let none = !SETS.iter().flatten().any(|name| !name.is_empty() && folder.join(name).exists());
+        let none = !any(folder);
         if none {
             let (cert, key) = ca::self_signed(organization, now)?;
             let made = Self { set: [cert.clone().into(), key.into(), cert.into(), Vec::new()], crl: Vec::new() };
@@ -51,6 +52,17 @@ impl Files {
         Ok(Self { set: [file(cert)?, file(key)?, file(root)?, chain], crl })
     }
 
+    /// The files of a Secret, by their names; an empty one is none.
+    pub(super) fn of(files: &BTreeMap<String, Vec<u8>>) -> anyhow::Result<Self> {
+        let file = |name: &str| files.get(name).filter(|bytes| !bytes.is_empty()).cloned();
+        let needed = |name: &str| file(name).with_context(|| format!("it has no {name}"));
+        let Some([cert, key, root, chain]) = SETS.into_iter().find(|set| file(set[0]).is_some()) else {
+            bail!("it has neither {} nor {}", SETS[0][0], SETS[1][0]);
+        };
+        let crl = file(REVOKED).into_iter().collect();
+        Ok(Self { set: [needed(cert)?, needed(key)?, needed(root)?, file(chain).unwrap_or_default()], crl })
+    }
+
     /// Writes them into a folder. The key is for nobody else to read.
     pub(super) fn write(&self, folder: &Path) -> anyhow::Result<()> {
         let [cert, key, root, chain] = &self.set;
@@ -58,8 +70,12 @@ impl Files {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         put(folder, key_file, key, 0o600)?;
         put(folder, root_file, root, 0o644)?;
-        if !chain.is_empty() {
-            put(folder, chain_file, chain, 0o644)?;
+        match chain.is_empty() {
+            false => put(folder, chain_file, chain, 0o644)?,
+            true => remove(folder, chain_file)?,
+        }
+        if self.crl.is_empty() {
+            remove(folder, REVOKED)?;
         }
         for revoked in &self.crl {
             put(folder, REVOKED, revoked, 0o644)?;
@@ -82,6 +98,20 @@ impl Files {
         let again = ca::prolonged(cert, key, now)?;
         let root = again.clone().into_bytes();
         Self { set: [again.into(), key.clone(), root, Vec::new()], crl: Vec::new() }.write(folder)
+    }
+}
+
+/// Whether a folder has some of the files.
+pub(super) fn any(folder: &Path) -> bool {
+    SETS.iter().flatten().any(|name| !name.is_empty() && folder.join(name).exists())
+}
+
+fn remove(folder: &Path, name: &str) -> anyhow::Result<()> {
+    match fs::remove_file(folder.join(name)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {name} from {}", folder.display()))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,18 +1,14 @@
 //! Tokens of service accounts, about which the API server is asked
 //! (`istio: security/pkg/k8s/tokenreview/k8sauthn.go`, `security/pkg/server/ca/authenticate/kubeauth/kube_jwt.go`).
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
 use http::HeaderMap;
-use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInfo};
-use kube::api::{Api, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kubernetes::Cluster;
+use kubernetes::review::{self, TokenReview, UserInfo};
 use names::Name;
 use serde::Deserialize;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::{PodRef, Proven, of_subject};
 use crate::authority::now;
@@ -52,18 +48,9 @@ enum Audiences {
     Many(Vec<String>),
 }
 
-/// Where the API server is.
-enum Place {
-    /// That of the cluster that this process runs in.
-    Here,
-    /// As a file says.
-    File(PathBuf),
-}
-
 /// Who asks the API server.
 pub(super) struct Reviewer {
-    place: Place,
-    client: OnceCell<Client>,
+    api: Cluster,
     /// For whom tokens must be, any of these; none for the API server itself.
     audiences: Vec<String>,
     /// The cluster whose tokens these are.
@@ -73,16 +60,11 @@ pub(super) struct Reviewer {
 }
 
 impl Reviewer {
-    /// As the settings say; none without a cluster.
+    /// As the settings say.
     ///
     /// # Errors
     /// When they would take tokens that are for others.
-    pub(super) fn new(settings: &Settings) -> anyhow::Result<Option<Self>> {
-        let place = match &settings.kubeconfig {
-            Some(file) => Place::File(file.clone()),
-            None if settings.kubernetes_service_host.is_some() => Place::Here,
-            None => return Ok(None),
-        };
+    pub(super) fn new(settings: &Settings, api: Cluster) -> anyhow::Result<Self> {
         let audiences = match settings.jwt_policy {
             JwtPolicy::ThirdPartyJwt => {
                 let named = settings.token_audiences.iter().filter(|audience| !audience.is_empty());
@@ -99,7 +81,7 @@ impl Reviewer {
         };
         let (at_once, queue) = (Semaphore::new(AT_ONCE), Semaphore::new(WAITING));
         let cluster = settings.cluster_id.clone();
-        Ok(Some(Self { place, client: OnceCell::new(), audiences, cluster, at_once, queue }))
+        Ok(Self { api, audiences, cluster, at_once, queue })
     }
 
     /// Whose token it is.
@@ -139,22 +121,7 @@ impl Reviewer {
 
     async fn ask(&self, token: &str) -> anyhow::Result<TokenReview> {
         let _permit = self.at_once.acquire().await?;
-        let client = self.client.get_or_try_init(|| self.connect()).await?;
-        let audiences = (!self.audiences.is_empty()).then(|| self.audiences.clone());
-        let spec = TokenReviewSpec { token: Some(token.to_owned()), audiences };
-        let asked = TokenReview { spec, ..TokenReview::default() };
-        Ok(Api::all(client.clone()).create(&PostParams::default(), &asked).await?)
-    }
-
-    async fn connect(&self) -> anyhow::Result<Client> {
-        let config = match &self.place {
-            Place::Here => Config::incluster().context("this process is in no cluster")?,
-            Place::File(file) => {
-                let read = Kubeconfig::read_from(file).with_context(|| format!("reading {}", file.display()))?;
-                Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?
-            }
-        };
-        Ok(Client::try_from(config)?)
+        review::token(&self.api, token, &self.audiences).await
     }
 
     /// What the API server's answer proves.

@@ -38,7 +38,7 @@ impl Issuer {
 /// How callers are known by settings, which may make no sense.
 fn callers(flags: &[&str]) -> anyhow::Result<Callers> {
     let fixed = ["meltemid", "--config-dir", "/nowhere", "--ca-dir", "/nowhere"];
-    Callers::new(&Settings::try_parse_from(fixed.iter().chain(flags))?)
+    Callers::new(&Settings::try_parse_from(fixed.iter().chain(flags))?, None)
 }
 
 /// How they are known by the tokens of an issuer.

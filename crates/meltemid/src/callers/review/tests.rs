@@ -6,6 +6,7 @@ use bytes::Bytes;
 use clap::Parser;
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
+use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 
@@ -15,7 +16,6 @@ use super::*;
 fn reviewer(flags: &[&str], answer: &Value) -> (Reviewer, Arc<Mutex<Vec<Value>>>) {
     let fixed = ["meltemid", "--config-dir", "/nowhere", "--ca-dir", "/nowhere", "--kubeconfig", "/nowhere"];
     let settings = Settings::try_parse_from(fixed.iter().chain(flags)).unwrap();
-    let made = Reviewer::new(&settings).unwrap().unwrap();
     let (asked, status) = (Arc::new(Mutex::new(Vec::new())), answer.clone());
     let heard = asked.clone();
     let serve = move |request: Request<Body>| {
@@ -41,8 +41,8 @@ fn reviewer(flags: &[&str], answer: &Value) -> (Reviewer, Arc<Mutex<Vec<Value>>>
             )
         }
     };
-    made.client.set(Client::new(tower::service_fn(serve), "default")).ok().unwrap();
-    (made, asked)
+    let api = Cluster::from(Client::new(tower::service_fn(serve), "default"));
+    (Reviewer::new(&settings, api).unwrap(), asked)
 }
 
 fn good() -> Value {

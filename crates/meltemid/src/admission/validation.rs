@@ -1,0 +1,89 @@
+//! Whether an object is one that can be used: the same rules as everywhere, strict. Warnings never refuse.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use api::yaml::Document;
+use api::{Issue, Mode, Severity, decode};
+
+use super::review::{Request, Verdict};
+
+/// Counts since the start, under Galley's names.
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) passed: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) broken: AtomicU64,
+}
+
+impl Counts {
+    /// Somebody asked something that is no question.
+    pub(super) fn broken(&self) {
+        self.broken.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Judges the object of a request.
+pub(super) fn judge(request: Request, counts: &Counts) -> Verdict {
+    // What goes is not looked at, nor what has no object.
+    if !matches!(request.operation.as_str(), "CREATE" | "UPDATE") || request.object.is_null() {
+        return Verdict::default();
+    }
+    let mut object = request.object;
+    // The API server may ask before it has put the namespace in.
+    if let Some(meta) = object.get_mut("metadata").and_then(serde_json::Value::as_object_mut)
+        && !request.namespace.is_empty()
+    {
+        meta.entry("namespace").or_insert_with(|| request.namespace.into());
+    }
+    let (_, issues) = decode(&Document::from(object), Mode::Strict);
+    let (errors, others): (Vec<Issue>, Vec<Issue>) =
+        issues.into_iter().partition(|issue| issue.severity == Severity::Error);
+    let warnings = others.iter().map(said).collect();
+    if errors.is_empty() {
+        counts.passed.fetch_add(1, Ordering::Relaxed);
+        return Verdict { refused: None, warnings };
+    }
+    counts.failed.fetch_add(1, Ordering::Relaxed);
+    let refused = errors.iter().map(said).collect::<Vec<_>>().join("; ");
+    Verdict { refused: Some(refused), warnings }
+}
+
+/// An issue without what the user knows: which object it is.
+fn said(issue: &Issue) -> String {
+    match issue.path.is_empty() {
+        true => issue.message.clone(),
+        false => format!("{}: {}", issue.path, issue.message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn ask(operation: &str, spec: Value) -> Verdict {
+        let request = json!({
+            "uid": "u", "operation": operation, "namespace": "shop",
+            "object": {
+                "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+                "metadata": { "name": "r" }, "spec": spec,
+            },
+        });
+        judge(serde_json::from_value(request).unwrap(), &Counts::default())
+    }
+
+    #[test]
+    fn mistakes_are_refused_with_their_paths() {
+        let refused = ask("CREATE", json!({ "hosts": ["a"], "http": [{ "rout": [] }] })).refused.unwrap();
+        assert!(refused.contains("spec.http[0].rout"), "{refused}");
+        assert!(ask("DELETE", json!({ "hosts": 7 })).refused.is_none());
+    }
+
+    #[test]
+    fn good_objects_pass() {
+        let spec = json!({ "hosts": ["a"], "http": [{ "route": [{ "destination": { "host": "a" } }] }] });
+        let verdict = ask("UPDATE", spec);
+        assert!(verdict.refused.is_none(), "{verdict:?}");
+    }
+}

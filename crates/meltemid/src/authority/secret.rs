@@ -1,0 +1,94 @@
+//! An authority that is in a Secret: its content is kept in the folder, from where everything else goes its way.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use kubernetes::Cluster;
+use kubernetes::authority::{self, Held};
+
+use super::files::{self, Files};
+use super::now;
+
+/// Between two attempts to reach the API server.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Beside files that are a Secret's.
+const MARK: &str = ".of-secret";
+
+/// Where it is.
+#[derive(Clone)]
+pub(crate) struct Secrets {
+    pub(crate) cluster: Cluster,
+    /// The namespace of the control plane.
+    pub(crate) namespace: String,
+    /// Where its content goes.
+    pub(crate) folder: PathBuf,
+}
+
+impl Secrets {
+    /// Brings the authority into the folder, made for `organization` if there is none. Says whether it is to be followed: files that somebody
+    /// else put there stay as they are. An API server that is away is waited for.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub(crate) async fn bring(&self, organization: &str) -> anyhow::Result<bool> {
+        if files::any(&self.folder) && !self.folder.join(MARK).exists() {
+            tracing::info!("the authority is the one in {}", self.folder.display());
+            return Ok(false);
+        }
+        let make = || {
+            let (cert, key) = ca::self_signed(organization, now())?;
+            Ok(secret_of(&cert, &key))
+        };
+        let mut told = false;
+        let held = loop {
+            match authority::find(&self.cluster, &self.namespace, make).await {
+                Ok(held) => break held,
+                Err(error) if told => tracing::debug!("the authority's Secrets cannot be read: {error:#}"),
+                Err(error) => {
+                    tracing::warn!(
+                        "the authority's Secrets in {} cannot be read, trying on; does the role allow it? {error:#}",
+                        self.namespace
+                    );
+                    told = true;
+                }
+            }
+            tokio::time::sleep(AGAIN).await;
+        };
+        tracing::info!("the authority is in Secret {}/{}", self.namespace, held.name);
+        self.keep(&held)?;
+        Ok(true)
+    }
+
+    /// Keeps the folder as the Secrets are. Never returns.
+    pub(crate) async fn follow(self) {
+        let (cluster, namespace) = (self.cluster.clone(), self.namespace.clone());
+        let keep = move |held: Held| {
+            if let Err(error) = self.keep(&held) {
+                tracing::warn!("the authority in Secret {} is not used: {error:#}", held.name);
+            }
+        };
+        authority::follow(cluster, namespace, keep).await;
+    }
+
+    fn keep(&self, held: &Held) -> anyhow::Result<()> {
+        let files = Files::of(&held.files).with_context(|| format!("Secret {}", held.name))?;
+        if Files::read(&self.folder).is_ok_and(|known| known == files) {
+            return Ok(());
+        }
+        files.write(&self.folder)?;
+        std::fs::write(self.folder.join(MARK), &held.name).with_context(|| marking(&self.folder))
+    }
+}
+
+fn marking(folder: &Path) -> String {
+    format!("writing into {}", folder.display())
+}
+
+/// The keys that Istio's own control planes write and read.
+fn secret_of(cert: &str, key: &str) -> BTreeMap<String, Vec<u8>> {
+    let files =
+        [("ca-cert.pem", cert), ("ca-key.pem", key), ("root-cert.pem", cert), ("cert-chain.pem", ""), ("key.pem", "")];
+    files.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec())).into()
+}

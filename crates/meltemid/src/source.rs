@@ -1,0 +1,103 @@
+//! Where the configuration comes from: a directory, or the API server with all that is written back to it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use kubernetes::lease::{self, Candidate};
+use kubernetes::{Awaited, Cluster, roots, webhooks};
+use names::Name;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::authority::Secrets;
+use crate::control::{Command, Control};
+use crate::settings::Settings;
+use crate::tasks::{OnExit, Tasks};
+
+/// A source.
+pub(crate) enum Source {
+    /// Files and folders of YAML.
+    Files(Vec<PathBuf>),
+    /// A cluster.
+    Cluster(Box<OfCluster>),
+}
+
+/// A cluster as the source, and what is written there.
+pub(crate) struct OfCluster {
+    pub(crate) cluster: Cluster,
+    /// The authority's Secrets, when they are followed.
+    pub(crate) secrets: Option<Secrets>,
+    /// The roots as one PEM, once there are some.
+    pub(crate) roots: watch::Receiver<String>,
+    awaited: watch::Sender<BTreeSet<api::Kind>>,
+    candidate: Candidate,
+    revision: String,
+}
+
+impl OfCluster {
+    pub(crate) fn new(
+        settings: &Settings,
+        cluster: Cluster,
+        secrets: Option<Secrets>,
+        roots: watch::Receiver<String>,
+    ) -> (Self, Awaited) {
+        let (awaited, left) = kubernetes::awaited();
+        let name = match settings.revision.as_str() {
+            "default" => "meltemi-leader".to_owned(),
+            other => format!("meltemi-leader-{other}"),
+        };
+        let identity = settings.pod_name.clone().unwrap_or_else(|| format!("meltemid-{}", std::process::id()));
+        let candidate = Candidate { namespace: settings.root_namespace.clone(), name, identity };
+        (Self { cluster, secrets, roots, awaited, candidate, revision: settings.revision.clone() }, left)
+    }
+}
+
+impl Source {
+    /// Starts the tasks that read, and those that write.
+    pub(crate) fn start(self, tasks: &mut Tasks, control: Control, stop: &CancellationToken) {
+        let of = match self {
+            Self::Cluster(of) => *of,
+            Self::Files(paths) => {
+                let watched = stop.clone();
+                tasks.spawn("files", OnExit::StopProcess, async move {
+                    let sink = move |changes| control.send(Command::Config(changes));
+                    files::watch(paths, sink, watched).await.context("watching the configuration")
+                });
+                return;
+            }
+        };
+        let OfCluster { cluster, secrets, roots, awaited, candidate, revision } = of;
+        let (namespace, watched, from) = (candidate.namespace.clone(), stop.clone(), cluster.clone());
+        let root = Name::from(&namespace);
+        tasks.spawn("watches", OnExit::StopProcess, async move {
+            let sink = move |changes| control.send(Command::Config(changes));
+            kubernetes::watch(from, root, awaited, sink, watched).await;
+            Ok(())
+        });
+        if let Some(secrets) = secrets {
+            until(tasks, "authority's Secrets", stop, secrets.follow());
+        }
+        let (lead, leading) = watch::channel(false);
+        until(tasks, "lease", stop, lease::campaign(cluster.clone(), candidate, lead));
+        until(tasks, "webhooks", stop, webhooks::patch(cluster.clone(), revision, namespace, roots.clone()));
+        until(tasks, "roots", stop, roots::distribute(cluster, roots, leading));
+    }
+}
+
+/// A task without end of its own.
+fn until(
+    tasks: &mut Tasks,
+    name: &'static str,
+    stop: &CancellationToken,
+    task: impl Future<Output = ()> + Send + 'static,
+) {
+    let stop = stop.clone();
+    tasks.spawn(name, OnExit::LogOnly, async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = task => {}
+        }
+        Ok(())
+    });
+}
