@@ -3,53 +3,60 @@
 use std::collections::BTreeSet;
 
 use names::Name;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::kinds::spec_kind;
 use crate::scalars::keywords;
-use crate::selectors::{self, MatchSelector, PolicyTargetReference};
-use crate::telemetry::WorkloadMode;
-use crate::{Issues, ObjectMeta, rules};
+use crate::schema::{AtMostOne, KeyedBy, Rule, any_mapping, nullable, required};
+use crate::selectors::{self, MatchSelector, PolicyTargetReference, one_target};
+use crate::{Column, Issues, ObjectMeta, Shown, rules};
 
 const GROUP: &str = "extensions.istio.io";
 
-spec_kind!(WasmPlugin, GROUP, &["v1alpha1"], "wasmplugins", |spec, _, issues| {
-    selectors::check(spec.selector.as_ref(), spec.target_ref.as_ref(), &spec.target_refs, issues);
-    wasm("spec", &spec.module(), issues);
-    ports(&spec.r#match, issues);
-});
-spec_kind!(TrafficExtension, GROUP, &["v1alpha1"], "trafficextensions", traffic_extension);
+const SHOWN: Shown = Shown { needs_spec: true, columns: &[Column::AGE], ..Shown::PLAIN };
+
+spec_kind!(WasmPlugin, GROUP, &["v1alpha1"], "wasmplugins", wasm_plugin, SHOWN);
+spec_kind!(TrafficExtension, GROUP, &["v1alpha1"], "trafficextensions", traffic_extension, SHOWN);
 
 /// A WebAssembly filter.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = one_target())]
 pub struct WasmPlugin {
     /// Which workloads.
     pub selector: Option<MatchSelector>,
     /// What it is attached to: the older form.
     pub target_ref: Option<PolicyTargetReference>,
     /// What it is attached to.
+    #[schemars(length(max = 16))]
     pub target_refs: Vec<PolicyTargetReference>,
     /// Where among the filters.
     pub phase: Option<PluginPhase>,
     /// Higher first.
+    #[schemars(transform = nullable)]
     pub priority: Option<i32>,
     /// Which traffic.
     pub r#match: Vec<TrafficSelector>,
     /// Where it is.
+    #[schemars(length(min = 1), transform = required, transform = address_rule())]
     pub url: Name,
     /// Its checksum.
+    #[schemars(regex(pattern = SHA256))]
     pub sha256: Name,
     /// When it is fetched.
     pub image_pull_policy: Option<PullPolicy>,
     /// A Secret of the namespace.
+    #[schemars(length(min = 1, max = 253))]
     pub image_pull_secret: Option<Name>,
     /// Not used.
     pub verification_key: Name,
     /// Its settings.
+    #[schemars(schema_with = "any_mapping")]
     pub plugin_config: Option<Value>,
     /// Its name.
+    #[schemars(length(min = 1, max = 256))]
     pub plugin_name: Option<Name>,
     /// What happens without it.
     pub fail_strategy: Option<FailStrategy>,
@@ -60,16 +67,24 @@ pub struct WasmPlugin {
 }
 
 /// A filter in WebAssembly or Lua.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = AtMostOne("wasm | lua"))]
+#[schemars(transform = Rule("has(self.wasm) != has(self.lua)", "exactly one of wasm and lua is needed"))]
+#[schemars(transform = Rule(
+    "!has(self.selector) || !has(self.targetRefs)",
+    "only one of targetRefs or selector can be set",
+))]
 pub struct TrafficExtension {
     /// Which workloads.
     pub selector: Option<MatchSelector>,
     /// What it is attached to.
+    #[schemars(length(max = 16))]
     pub target_refs: Vec<PolicyTargetReference>,
     /// Where among the filters.
     pub phase: Option<ExecutionPhase>,
     /// Higher first.
+    #[schemars(transform = nullable)]
     pub priority: Option<i32>,
     /// Which traffic.
     pub r#match: Vec<TrafficSelector>,
@@ -80,22 +95,27 @@ pub struct TrafficExtension {
 }
 
 /// A WebAssembly module and its settings.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WasmConfig {
     /// Where it is.
+    #[schemars(length(min = 1), transform = required, transform = address_rule())]
     pub url: Name,
     /// Its checksum.
+    #[schemars(regex(pattern = SHA256))]
     pub sha256: Name,
     /// When it is fetched.
     pub image_pull_policy: Option<PullPolicy>,
     /// A Secret of the namespace.
+    #[schemars(length(min = 1, max = 253))]
     pub image_pull_secret: Option<Name>,
     /// Not used.
     pub verification_key: Name,
     /// Its settings.
+    #[schemars(schema_with = "any_mapping")]
     pub plugin_config: Option<Value>,
     /// Its name.
+    #[schemars(length(min = 1, max = 256))]
     pub plugin_name: Option<Name>,
     /// What happens without it.
     pub fail_strategy: Option<FailStrategy>,
@@ -105,42 +125,74 @@ pub struct WasmConfig {
     pub r#type: Option<PluginType>,
 }
 
+const SHA256: &str = "^([a-f0-9]{64})?$";
+/// Of a module.
+const fn address_rule() -> Rule {
+    Rule(
+        "(isURL(self) ? url(self).getScheme() : isURL('http://' + self) ? '' : 'none') in ['', 'http', 'https', 'oci', 'file']",
+        "an address with scheme http, https, oci or file is needed",
+    )
+}
+
 /// A program in Lua.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LuaConfig {
     /// The program.
+    #[schemars(length(min = 1, max = 65536), transform = required)]
     pub inline_code: Name,
 }
 
 /// Which traffic.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TrafficSelector {
     /// Client, server or both.
-    pub mode: Option<WorkloadMode>,
+    pub mode: Option<TrafficMode>,
     /// On these ports.
-    pub ports: Vec<crate::scalars::PortSelector>,
+    #[schemars(transform = KeyedBy("number"))]
+    pub ports: Vec<TrafficPort>,
+}
+
+/// A port that traffic comes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TrafficPort {
+    /// 1 to 65535.
+    #[schemars(range(min = 1), transform = required)]
+    pub number: u16,
 }
 
 /// The environment of a module.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VmConfig {
     /// Its variables.
+    #[schemars(length(max = 256), transform = KeyedBy("name"))]
     pub env: Vec<EnvVar>,
 }
 
 /// A variable.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = Rule(
+    "!has(self.valueFrom) || self.valueFrom != 'HOST' || !has(self.value)",
+    "a variable of the host has no value here",
+))]
 pub struct EnvVar {
     /// Its name.
+    #[schemars(length(min = 1, max = 256), transform = required)]
     pub name: Name,
     /// Where its value comes from.
     pub value_from: Option<EnvValueSource>,
     /// Its value.
+    #[schemars(length(max = 2048))]
     pub value: Name,
+}
+
+keywords! {
+    /// Client, server or both, which is what is meant without a word too.
+    pub enum TrafficMode { Undefined = "UNDEFINED", Client = "CLIENT", Server = "SERVER", ClientAndServer = "CLIENT_AND_SERVER" }
 }
 
 keywords! {
@@ -189,6 +241,12 @@ impl WasmPlugin {
             r#type: self.r#type,
         }
     }
+}
+
+fn wasm_plugin(spec: &WasmPlugin, _: &ObjectMeta, issues: &mut Issues) {
+    selectors::check(spec.selector.as_ref(), spec.target_ref.as_ref(), &spec.target_refs, issues);
+    wasm("spec", &spec.module(), issues);
+    ports(&spec.r#match, issues);
 }
 
 fn traffic_extension(spec: &TrafficExtension, _: &ObjectMeta, issues: &mut Issues) {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 
-use crate::{Checked, Issues, ObjectId, ObjectMeta};
+use crate::{Checked, Definition, Issues, ObjectId, ObjectMeta};
 
 /// Where in its document a kind is read from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,13 +29,15 @@ pub trait ApiKind: Sized + Clone + PartialEq + fmt::Debug + Send + Sync + Deseri
     const NAMESPACED: bool;
     /// Where in the document it is read from.
     const BODY: Body;
+    /// What the API server is told of it; nothing for kinds that it knows itself.
+    const DEFINITION: Option<Definition> = None;
     /// Applies the kind's rules; paths start at the document.
     fn check(&self, meta: &ObjectMeta, issues: &mut Issues);
 }
 
 /// A kind of a namespaced object that is read from `spec`, with its rules.
 macro_rules! spec_kind {
-    ($type:ident, $group:expr, $versions:expr, $plural:literal, $check:expr) => {
+    ($type:ident, $group:expr, $versions:expr, $plural:literal, $check:expr, $shown:expr $(,)?) => {
         impl $crate::ApiKind for $type {
             const KIND: $crate::Kind = $crate::Kind::$type;
             const GROUP: &'static str = $group;
@@ -43,6 +45,8 @@ macro_rules! spec_kind {
             const PLURAL: &'static str = $plural;
             const NAMESPACED: bool = true;
             const BODY: $crate::Body = $crate::Body::Spec;
+            const DEFINITION: Option<$crate::Definition> =
+                Some($crate::Definition { shown: $shown, spec: <$type as schemars::JsonSchema>::json_schema });
 
             fn check(&self, meta: &$crate::ObjectMeta, issues: &mut $crate::Issues) {
                 let rules: fn(&Self, &$crate::ObjectMeta, &mut $crate::Issues) = $check;
@@ -129,6 +133,12 @@ macro_rules! kinds {
             #[must_use]
             pub fn plural(self) -> &'static str {
                 match self { $(Self::$kind => <crate::$kind as ApiKind>::PLURAL),* }
+            }
+
+            /// What the API server is told of it; nothing for kinds that it knows itself.
+            #[must_use]
+            pub fn definition(self) -> Option<Definition> {
+                match self { $(Self::$kind => <crate::$kind as ApiKind>::DEFINITION),* }
             }
 
             /// Whether objects live in namespaces.

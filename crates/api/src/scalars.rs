@@ -1,10 +1,15 @@
 //! Scalars that several kinds share: durations, string matches, percentages, port selectors.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration as Std;
 
 use names::Name;
+use schemars::transform::Transform as _;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::schema::{AtMostOne, Rule};
 
 /// Makes an enum of words as users write them; the first is the default.
 macro_rules! keywords {
@@ -12,6 +17,7 @@ macro_rules! keywords {
         $(#[$about])*
         #[derive(
             Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+            schemars::JsonSchema,
         )]
         pub enum $name {
             #[doc = concat!("`", $first_word, "`")]
@@ -130,9 +136,29 @@ impl Serialize for Duration {
     }
 }
 
+/// Where the API server asks nothing of a duration, the field is `with = "Option<String>"`.
+impl JsonSchema for Duration {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut schema = json_schema!({ "type": "string" });
+        let long_enough =
+            Rule("duration(self) >= duration('1ms')", "a duration such as 5s, of at least 1ms, is needed");
+        { long_enough }.transform(&mut schema);
+        schema
+    }
+}
+
 /// How a string is compared; at most one of the fields is set.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = AtMostOne("exact | prefix | regex"))]
 pub struct StringMatch {
     /// Equal.
     pub exact: Option<Name>,
@@ -170,7 +196,7 @@ impl StringMatch {
 }
 
 /// A percentage with fractions, 0 to 100.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Percent {
     /// 0, or 0.0001 to 100.
@@ -178,10 +204,11 @@ pub struct Percent {
 }
 
 /// A port of a service by its number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PortSelector {
     /// 1 to 65535.
+    #[schemars(with = "u32")]
     pub number: u16,
 }
 

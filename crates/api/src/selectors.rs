@@ -1,31 +1,55 @@
 //! What policies select: workloads by labels, or objects by reference (`istio: pkg/config/validation/validation.go validateOneOfSelectorType`).
 
 use names::{Labels, Name};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Issues;
+use crate::schema::{AtMost, Each, Rule, no_wildcard, required};
 
 /// Selects workloads by labels.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MatchSelector {
     /// All of these.
+    #[schemars(extend("maxProperties" = 4096))]
+    #[schemars(transform = Rule(
+        "self.all(key, key != '' && !key.contains('*'))",
+        "keys are not empty, and wildcards are not supported in them",
+    ))]
+    #[schemars(transform = Each(AtMost(63)))]
+    #[schemars(transform = Each(no_wildcard()))]
     pub match_labels: Labels,
 }
 
 /// Refers to what a policy is attached to, in its own namespace.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PolicyTargetReference {
     /// API group; empty for core.
+    #[schemars(length(max = 253), regex(pattern = GROUP))]
     pub group: Name,
     /// Kind.
+    #[schemars(length(min = 1, max = 63), regex(pattern = KIND), transform = required)]
     pub kind: Name,
     /// Name.
+    #[schemars(length(min = 1, max = 253), transform = required)]
     pub name: Name,
     /// Not supported: other namespaces cannot be referred to.
+    #[schemars(transform = Rule("self == ''", "other namespaces cannot be referred to; leave it out"))]
     pub namespace: Name,
 }
+
+/// Of kinds that have all three.
+pub(crate) const fn one_target() -> Rule {
+    Rule(
+        "[has(self.selector), has(self.targetRef), has(self.targetRefs)].filter(said, said).size() <= 1",
+        "only one of targetRefs or selector can be set",
+    )
+}
+
+const GROUP: &str = r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*)?$";
+const KIND: &str = "^[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?$";
 
 /// What can be referred to.
 const TARGETS: [(&str, &str); 5] = [

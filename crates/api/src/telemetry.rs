@@ -3,24 +3,35 @@
 use std::collections::BTreeMap;
 
 use names::Name;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::spec_kind;
 use crate::scalars::{Duration, keywords};
-use crate::selectors::{self, MatchSelector, PolicyTargetReference};
-use crate::{Issues, ObjectMeta, rules};
+use crate::schema::{AtMostOne, Rule, nullable, required};
+use crate::selectors::{self, MatchSelector, PolicyTargetReference, one_target};
+use crate::{Column, Issues, ObjectMeta, Shown, rules};
 
-spec_kind!(Telemetry, "telemetry.istio.io", &["v1", "v1alpha1"], "telemetries", check);
+spec_kind!(
+    Telemetry,
+    "telemetry.istio.io",
+    &["v1", "v1alpha1"],
+    "telemetries",
+    check,
+    Shown { short_name: Some("telemetry"), stored_at: Some("v1alpha1"), columns: &[Column::AGE], ..Shown::PLAIN }
+);
 
 /// Tracing, metrics and logs of some workloads.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = one_target())]
 pub struct Telemetry {
     /// Which workloads.
     pub selector: Option<MatchSelector>,
     /// What it is attached to: the older form.
     pub target_ref: Option<PolicyTargetReference>,
     /// What it is attached to.
+    #[schemars(length(max = 16))]
     pub target_refs: Vec<PolicyTargetReference>,
     /// Tracing.
     pub tracing: Vec<Tracing>,
@@ -31,7 +42,7 @@ pub struct Telemetry {
 }
 
 /// Tracing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Tracing {
     /// Which side.
@@ -39,21 +50,26 @@ pub struct Tracing {
     /// To whom.
     pub providers: Vec<ProviderRef>,
     /// 0 to 100.
+    #[schemars(range(min = 0, max = 100), transform = nullable)]
     pub random_sampling_percentage: Option<f64>,
     /// No spans.
+    #[schemars(transform = nullable)]
     pub disable_span_reporting: Option<bool>,
     /// Further tags.
     pub custom_tags: BTreeMap<Name, CustomTag>,
     /// Sampling goes by the request id.
+    #[schemars(transform = nullable)]
     pub use_request_id_for_trace_sampling: Option<bool>,
     /// Istio's own tags.
+    #[schemars(transform = nullable)]
     pub enable_istio_tags: Option<bool>,
     /// Headers are not passed on.
+    #[schemars(transform = nullable)]
     pub disable_context_propagation: Option<bool>,
 }
 
 /// Which side.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ModeSelector {
     /// Client, server or both.
@@ -61,16 +77,18 @@ pub struct ModeSelector {
 }
 
 /// An entry of the mesh settings.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProviderRef {
     /// Its name.
+    #[schemars(length(min = 1), transform = required)]
     pub name: Name,
 }
 
 /// A tag: exactly one form.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = AtMostOne("literal | environment | header | formatter"))]
 pub struct CustomTag {
     /// As written.
     pub literal: Option<Valued>,
@@ -83,25 +101,27 @@ pub struct CustomTag {
 }
 
 /// A value.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Valued {
     /// Not empty.
+    #[schemars(length(min = 1), transform = required)]
     pub value: Name,
 }
 
 /// A name, and what stands where it gives nothing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Named {
     /// Not empty.
+    #[schemars(length(min = 1), transform = required)]
     pub name: Name,
     /// Without it.
     pub default_value: Name,
 }
 
 /// Metrics.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Metrics {
     /// To whom.
@@ -113,32 +133,43 @@ pub struct Metrics {
 }
 
 /// A change of some metrics.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MetricsOverrides {
     /// Which.
     pub r#match: Option<MetricSelector>,
     /// Not at all.
+    #[schemars(transform = nullable)]
     pub disabled: Option<bool>,
     /// Changed tags.
     pub tag_overrides: BTreeMap<Name, TagOverride>,
 }
 
 /// Which metrics.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = AtMostOne("metric | customMetric"))]
 pub struct MetricSelector {
     /// One of Istio's.
     pub metric: Option<IstioMetric>,
     /// Another.
+    #[schemars(length(min = 1))]
     pub custom_metric: Option<Name>,
     /// Client, server or both.
     pub mode: Option<WorkloadMode>,
 }
 
 /// A changed tag.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = Rule(
+    "!has(self.operation) || self.operation != 'UPSERT' || (has(self.value) && self.value != '')",
+    "UPSERT needs a value",
+))]
+#[schemars(transform = Rule(
+    "!has(self.operation) || self.operation != 'REMOVE' || !has(self.value)",
+    "REMOVE takes no value",
+))]
 pub struct TagOverride {
     /// What is done.
     pub operation: Option<TagOperation>,
@@ -147,7 +178,7 @@ pub struct TagOverride {
 }
 
 /// Logs.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AccessLogging {
     /// Which side.
@@ -155,13 +186,14 @@ pub struct AccessLogging {
     /// To whom.
     pub providers: Vec<ProviderRef>,
     /// Not at all.
+    #[schemars(transform = nullable)]
     pub disabled: Option<bool>,
     /// Which entries.
     pub filter: Option<LogFilter>,
 }
 
 /// Which log entries.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LogFilter {
     /// An expression.
@@ -171,7 +203,7 @@ pub struct LogFilter {
 keywords! {
     /// Client, server or both.
     pub enum WorkloadMode {
-        ClientAndServer = "CLIENT_AND_SERVER", Client = "CLIENT", Server = "SERVER", Undefined = "UNDEFINED",
+        ClientAndServer = "CLIENT_AND_SERVER", Client = "CLIENT", Server = "SERVER",
     }
 }
 

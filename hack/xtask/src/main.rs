@@ -1,16 +1,21 @@
-//! Chores of the repository: `cargo xtask tidy` holds its shape, `cargo xtask figures` its numbers.
+//! Chores of the repository: `cargo xtask tidy` holds its shape, `cargo xtask figures` its numbers, `cargo xtask crds` makes what the API
+//! server is told of Istio's kinds.
 
 use std::process::ExitCode;
 
+mod crds;
 mod figures;
 mod tidy;
 
 fn main() -> ExitCode {
-    let chore = std::env::args().nth(1).unwrap_or_default();
+    let mut arguments = std::env::args().skip(1);
+    let chore = arguments.next().unwrap_or_default();
+    let options: Vec<String> = arguments.collect();
     let ended = match chore.as_str() {
+        "crds" => crds::run(&options),
         "tidy" => tidy::run(),
         "figures" => figures::run(),
-        other => Err(anyhow::anyhow!("no chore {other:?}; there are tidy and figures")),
+        other => Err(anyhow::anyhow!("no chore {other:?}; there are crds, figures and tidy")),
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use names::{Labels, Name};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::scalars::{Duration, PortSelector};
+use crate::scalars::{Duration, PortSelector, keywords};
+use crate::schema::{AtMost, AtMostOne, Each, no_wildcard, nullable, required};
 use crate::selectors::MatchSelector;
 
 /// Policies for the traffic to a host.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DestinationRule {
     /// The host, or a wildcard.
+    #[schemars(transform = required)]
     pub host: Name,
     /// For the host as a whole.
     pub traffic_policy: Option<TrafficPolicy>,
@@ -25,10 +28,11 @@ pub struct DestinationRule {
 }
 
 /// A named set of endpoints.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Subset {
     /// Part of the cluster name.
+    #[schemars(transform = required)]
     pub name: Name,
     /// Which endpoints; empty for all.
     pub labels: Labels,
@@ -37,15 +41,16 @@ pub struct Subset {
 }
 
 /// Which workloads, by labels.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WorkloadSelector {
     /// All of these.
+    #[schemars(extend("maxProperties" = 256), transform = Each(AtMost(63)), transform = Each(no_wildcard()))]
     pub labels: Labels,
 }
 
 /// How to talk to a host.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TrafficPolicy {
     /// Choosing endpoints.
@@ -57,6 +62,7 @@ pub struct TrafficPolicy {
     /// Originating TLS.
     pub tls: Option<ClientTlsSettings>,
     /// Replaces the blocks above for a port.
+    #[schemars(length(max = 4096))]
     pub port_level_settings: Vec<PortTrafficPolicy>,
     /// TCP inside HTTP.
     pub tunnel: Option<TunnelSettings>,
@@ -67,7 +73,7 @@ pub struct TrafficPolicy {
 }
 
 /// The policy of one port; nothing is inherited.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PortTrafficPolicy {
     /// Which port.
@@ -83,19 +89,21 @@ pub struct PortTrafficPolicy {
 }
 
 /// TCP inside HTTP.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TunnelSettings {
     /// `CONNECT` or `POST`.
     pub protocol: Name,
     /// Host that the tunnel leads to.
+    #[schemars(transform = required)]
     pub target_host: Name,
     /// Port that the tunnel leads to.
+    #[schemars(transform = required)]
     pub target_port: u32,
 }
 
 /// PROXY header.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProxyProtocol {
     /// V1 or V2.
@@ -103,20 +111,23 @@ pub struct ProxyProtocol {
 }
 
 /// Limit of concurrent retries.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RetryBudget {
     /// Of active requests; 20 when unset.
+    #[schemars(range(min = 0, max = 100), transform = nullable)]
     pub percent: Option<f64>,
     /// Always allowed; 3 when unset.
     pub min_retry_concurrency: u32,
     /// Window.
+    #[schemars(with = "Option<String>")]
     pub budget_interval: Option<Duration>,
 }
 
 /// Choosing endpoints.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = AtMostOne("simple | consistentHash | backendUtilization"))]
 pub struct LoadBalancerSettings {
     /// An algorithm without settings.
     pub simple: Option<SimpleLb>,
@@ -135,7 +146,7 @@ pub struct LoadBalancerSettings {
 }
 
 /// Weighted round robin by load reports.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BackendUtilization {
     /// Weight of errors.
@@ -143,16 +154,21 @@ pub struct BackendUtilization {
     /// Which reported metrics count.
     pub metric_names_for_computing_utilization: Vec<Name>,
     /// When weights are forgotten.
+    #[schemars(with = "Option<String>")]
     pub weight_expiration_period: Option<Duration>,
     /// When weights begin to count.
+    #[schemars(with = "Option<String>")]
     pub weight_stabilization_period: Option<Duration>,
     /// How often weights are computed.
+    #[schemars(with = "Option<String>")]
     pub weight_update_period: Option<Duration>,
 }
 
 /// By hash of the request.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = AtMostOne("httpHeaderName | httpCookie | useSourceIp | httpQueryParameterName"))]
+#[schemars(transform = AtMostOne("ringHash | maglev"))]
 pub struct ConsistentHashLb {
     /// Of a header.
     pub http_header_name: Option<Name>,
@@ -171,7 +187,7 @@ pub struct ConsistentHashLb {
 }
 
 /// Ring of hashes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RingHash {
     /// At least so many entries.
@@ -179,7 +195,7 @@ pub struct RingHash {
 }
 
 /// Maglev table.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MagLev {
     /// A prime.
@@ -187,43 +203,49 @@ pub struct MagLev {
 }
 
 /// A cookie that is made when missing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpCookie {
     /// Its name.
+    #[schemars(transform = required)]
     pub name: Name,
     /// Its path.
     pub path: Name,
     /// Its lifetime; none is made when unset.
+    #[schemars(with = "Option<String>")]
     pub ttl: Option<Duration>,
     /// Further attributes.
     pub attributes: Vec<CookieAttribute>,
 }
 
 /// An attribute of a cookie.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CookieAttribute {
     /// Its name.
+    #[schemars(transform = required)]
     pub name: Name,
     /// Its value.
     pub value: Name,
 }
 
 /// Slow start.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WarmupConfiguration {
     /// Window.
+    #[schemars(transform = required)]
     pub duration: Option<Duration>,
     /// Weight at the start; 10 when unset.
+    #[schemars(range(min = 0, max = 100), transform = nullable)]
     pub minimum_percent: Option<f64>,
     /// Curve; 1 when unset.
+    #[schemars(range(min = 0), transform = nullable)]
     pub aggression: Option<f64>,
 }
 
 /// Preferring near endpoints.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LocalityLbSetting {
     /// Shares by locality.
@@ -233,11 +255,12 @@ pub struct LocalityLbSetting {
     /// Labels in order of importance.
     pub failover_priority: Vec<Name>,
     /// The mesh decides when unset.
+    #[schemars(transform = nullable)]
     pub enabled: Option<bool>,
 }
 
 /// Shares of the traffic from a locality.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Distribute {
     /// `region/zone/subzone`, with `*`.
@@ -247,7 +270,7 @@ pub struct Distribute {
 }
 
 /// Which region takes over.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Failover {
     /// Region.
@@ -257,21 +280,23 @@ pub struct Failover {
 }
 
 /// Zone aware routing by the proxy.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ZoneAwareLbSetting {
     /// On or off.
+    #[schemars(transform = nullable)]
     pub enabled: Option<bool>,
     /// Which region next.
     pub failover: Vec<Failover>,
     /// Labels in order of importance.
     pub failover_priority: Vec<Name>,
     /// Below it, off.
+    #[schemars(range(min = 1, max = 4_294_967_295_u32), transform = nullable)]
     pub min_cluster_size: Option<u64>,
 }
 
 /// Limits and timeouts.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ConnectionPoolSettings {
     /// Of connections.
@@ -281,7 +306,7 @@ pub struct ConnectionPoolSettings {
 }
 
 /// Limits of connections. Zero means unset.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TcpSettings {
     /// To all endpoints together.
@@ -293,11 +318,12 @@ pub struct TcpSettings {
     /// Then it is closed.
     pub max_connection_duration: Option<Duration>,
     /// Then it is closed; 0s never.
+    #[schemars(with = "Option<String>")]
     pub idle_timeout: Option<Duration>,
 }
 
 /// Probes of idle connections.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TcpKeepalive {
     /// How many.
@@ -309,7 +335,7 @@ pub struct TcpKeepalive {
 }
 
 /// Limits of requests. Zero means unset.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpSettings {
     /// Waiting for a connection.
@@ -335,7 +361,7 @@ pub struct HttpSettings {
 }
 
 /// HTTP/2 pings.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ConnectionKeepalive {
     /// How often.
@@ -345,7 +371,7 @@ pub struct ConnectionKeepalive {
 }
 
 /// Ejecting failing endpoints.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct OutlierDetection {
     /// Deprecated, without effect.
@@ -353,11 +379,14 @@ pub struct OutlierDetection {
     /// Count connection failures apart.
     pub split_external_local_origin_errors: bool,
     /// Connection failures until ejection.
+    #[schemars(transform = nullable)]
     pub consecutive_local_origin_failures: Option<u32>,
     /// 502, 503, 504 until ejection; 0 switches off.
+    #[schemars(transform = nullable)]
     pub consecutive_gateway_errors: Option<u32>,
     /// 5xx until ejection; 0 switches off.
     #[serde(rename = "consecutive5xxErrors")]
+    #[schemars(transform = nullable)]
     pub consecutive5xx_errors: Option<u32>,
     /// Between sweeps.
     pub interval: Option<Duration>,
@@ -368,11 +397,12 @@ pub struct OutlierDetection {
     /// Below it, ejections do not count.
     pub min_health_percent: i32,
     /// Which statuses are errors.
+    #[schemars(inner(range(min = 100, max = 599)))]
     pub outlier_detection_http_error_codes: Vec<u32>,
 }
 
 /// Originating TLS.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClientTlsSettings {
     /// Which kind.
@@ -390,76 +420,28 @@ pub struct ClientTlsSettings {
     /// Server name to send.
     pub sni: Name,
     /// Accept anybody.
+    #[schemars(transform = nullable)]
     pub insecure_skip_verify: Option<bool>,
     /// File.
     pub ca_crl: Name,
 }
 
-/// Version of the PROXY header.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum ProxyProtocolVersion {
-    /// `V1`.
-    #[default]
-    #[serde(rename = "V1")]
-    V1,
-    /// `V2`.
-    #[serde(rename = "V2")]
-    V2,
+keywords! {
+    /// Version of the PROXY header.
+    pub enum ProxyProtocolVersion { V1 = "V1", V2 = "V2" }
 }
 
-/// Algorithms without settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum SimpleLb {
-    /// `UNSPECIFIED`.
-    #[default]
-    #[serde(rename = "UNSPECIFIED")]
-    Unspecified,
-    /// `LEAST_CONN`.
-    #[serde(rename = "LEAST_CONN")]
-    LeastConn,
-    /// `RANDOM`.
-    #[serde(rename = "RANDOM")]
-    Random,
-    /// `PASSTHROUGH`.
-    #[serde(rename = "PASSTHROUGH")]
-    Passthrough,
-    /// `ROUND_ROBIN`.
-    #[serde(rename = "ROUND_ROBIN")]
-    RoundRobin,
-    /// `LEAST_REQUEST`.
-    #[serde(rename = "LEAST_REQUEST")]
-    LeastRequest,
+keywords! {
+    /// Algorithms without settings.
+    pub enum SimpleLb { Unspecified = "UNSPECIFIED", LeastConn = "LEAST_CONN", Random = "RANDOM", Passthrough = "PASSTHROUGH", RoundRobin = "ROUND_ROBIN", LeastRequest = "LEAST_REQUEST" }
 }
 
-/// Whether HTTP/1 becomes HTTP/2.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum H2UpgradePolicy {
-    /// `DEFAULT`.
-    #[default]
-    #[serde(rename = "DEFAULT")]
-    Default,
-    /// `DO_NOT_UPGRADE`.
-    #[serde(rename = "DO_NOT_UPGRADE")]
-    DoNotUpgrade,
-    /// `UPGRADE`.
-    #[serde(rename = "UPGRADE")]
-    Upgrade,
+keywords! {
+    /// Whether HTTP/1 becomes HTTP/2.
+    pub enum H2UpgradePolicy { Default = "DEFAULT", DoNotUpgrade = "DO_NOT_UPGRADE", Upgrade = "UPGRADE" }
 }
 
-/// How TLS is originated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum ClientTlsMode {
-    /// `DISABLE`.
-    #[default]
-    #[serde(rename = "DISABLE")]
-    Disable,
-    /// `SIMPLE`.
-    #[serde(rename = "SIMPLE")]
-    Simple,
-    /// `MUTUAL`.
-    #[serde(rename = "MUTUAL")]
-    Mutual,
-    /// `ISTIO_MUTUAL`.
-    #[serde(rename = "ISTIO_MUTUAL")]
-    IstioMutual,
+keywords! {
+    /// How TLS is originated.
+    pub enum ClientTlsMode { Disable = "DISABLE", Simple = "SIMPLE", Mutual = "MUTUAL", IstioMutual = "ISTIO_MUTUAL" }
 }

@@ -3,20 +3,27 @@
 use std::collections::BTreeMap;
 
 use names::Name;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::WorkloadSelector;
 use crate::scalars::keywords;
+use crate::schema::{AtMostOne, Rule, any_mapping, port};
 use crate::selectors::PolicyTargetReference;
 
 /// Patches for some proxies.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = Rule(
+    "!has(self.workloadSelector) || !has(self.targetRefs)",
+    "only one of targetRefs or workloadSelector can be set",
+))]
 pub struct EnvoyFilter {
     /// Which workloads.
     pub workload_selector: Option<WorkloadSelector>,
     /// What it is attached to.
+    #[schemars(length(max = 16))]
     pub target_refs: Vec<PolicyTargetReference>,
     /// In the order in which they are applied.
     pub config_patches: Vec<ConfigPatch>,
@@ -25,7 +32,7 @@ pub struct EnvoyFilter {
 }
 
 /// One patch.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ConfigPatch {
     /// What is patched.
@@ -37,23 +44,30 @@ pub struct ConfigPatch {
 }
 
 /// How something is patched.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Patch {
     /// What is done.
     pub operation: Option<PatchOperation>,
     /// With what.
+    #[schemars(schema_with = "any_mapping")]
     pub value: Option<Value>,
     /// Where a filter is put.
     pub filter_class: Option<FilterClass>,
 }
 
 /// Which objects are patched.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = AtMostOne("listener | routeConfiguration | cluster | waypoint"))]
+#[schemars(transform = Rule(
+    "has(self.waypoint) == (has(self.context) && self.context == 'WAYPOINT')",
+    "context WAYPOINT and a waypoint match go together",
+))]
 pub struct PatchMatch {
     /// Which side.
     pub context: Option<PatchContext>,
+
     /// Which proxies.
     pub proxy: Option<ProxyMatch>,
     /// Which listeners.
@@ -67,7 +81,7 @@ pub struct PatchMatch {
 }
 
 /// Which proxies.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProxyMatch {
     /// Expression for the version.
@@ -77,7 +91,7 @@ pub struct ProxyMatch {
 }
 
 /// Which clusters.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClusterMatch {
     /// Port of the service.
@@ -91,7 +105,7 @@ pub struct ClusterMatch {
 }
 
 /// Which routes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RouteConfigurationMatch {
     /// Port of the listener.
@@ -107,7 +121,7 @@ pub struct RouteConfigurationMatch {
 }
 
 /// Which virtual hosts.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VirtualHostMatch {
     /// `host:port`.
@@ -119,7 +133,7 @@ pub struct VirtualHostMatch {
 }
 
 /// Which routes of a virtual host.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RouteMatch {
     /// The name.
@@ -129,7 +143,7 @@ pub struct RouteMatch {
 }
 
 /// Which listeners.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ListenerMatch {
     /// The port.
@@ -145,7 +159,7 @@ pub struct ListenerMatch {
 }
 
 /// Which filter chains.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FilterChainMatch {
     /// The name.
@@ -161,11 +175,11 @@ pub struct FilterChainMatch {
     /// The destination port.
     pub destination_port: u32,
     /// Name of the transport socket.
-    pub transport_socket: Option<Value>,
+    pub transport_socket: Name,
 }
 
 /// Which network filters.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FilterMatch {
     /// The name.
@@ -175,7 +189,7 @@ pub struct FilterMatch {
 }
 
 /// Which HTTP filters.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SubFilterMatch {
     /// The name.
@@ -183,10 +197,11 @@ pub struct SubFilterMatch {
 }
 
 /// What of waypoints.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WaypointMatch {
     /// Port of the service.
+    #[schemars(transform = port())]
     pub port_number: Option<u32>,
     /// Which routes.
     pub route: Option<WaypointRouteMatch>,
@@ -195,7 +210,7 @@ pub struct WaypointMatch {
 }
 
 /// Which routes of waypoints.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WaypointRouteMatch {
     /// The name.

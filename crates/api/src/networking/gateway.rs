@@ -1,10 +1,14 @@
 //! Gateway as users write it: one struct for each message, all fields.
 
 use names::{Labels, Name};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::scalars::keywords;
+use crate::schema::{Rule, nullable, required};
+
 /// Servers of gateway proxies.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Gateway {
     /// What they serve.
@@ -14,14 +18,16 @@ pub struct Gateway {
 }
 
 /// A port, the hosts served on it, and how.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Server {
     /// The port.
+    #[schemars(transform = required)]
     pub port: Option<Port>,
     /// Address, or `unix://` path.
     pub bind: Name,
     /// `[namespace/]host`.
+    #[schemars(transform = required)]
     pub hosts: Vec<Name>,
     /// Certificates.
     pub tls: Option<ServerTlsSettings>,
@@ -32,22 +38,33 @@ pub struct Server {
 }
 
 /// A port and what is spoken on it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Port {
     /// 1 to 65535; 0 with a unix bind.
+    #[schemars(transform = required)]
     pub number: u32,
     /// HTTP, HTTPS, GRPC, TLS, TCP …
+    #[schemars(transform = required)]
     pub protocol: Name,
     /// Unique in the Gateway.
+    #[schemars(transform = required)]
     pub name: Name,
     /// Refused.
     pub target_port: u32,
 }
 
 /// Terminating TLS.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = Rule(
+    "!has(self.credentialName) || !has(self.credentialNames)",
+    "credentialName excludes credentialNames",
+))]
+#[schemars(transform = Rule(
+    "!has(self.tlsCertificates) || !has(self.credentialNames)",
+    "tlsCertificates excludes credentialNames",
+))]
 pub struct ServerTlsSettings {
     /// Redirect plain HTTP.
     pub https_redirect: bool,
@@ -64,10 +81,12 @@ pub struct ServerTlsSettings {
     /// Secret.
     pub credential_name: Name,
     /// Secrets.
+    #[schemars(length(min = 1, max = 2))]
     pub credential_names: Vec<Name>,
     /// Secret of the client CA.
     pub ca_cert_credential_name: Name,
     /// Files of several certificates.
+    #[schemars(length(min = 1, max = 2))]
     pub tls_certificates: Vec<TlsCertificate>,
     /// Names that clients may have.
     pub subject_alt_names: Vec<Name>,
@@ -84,11 +103,12 @@ pub struct ServerTlsSettings {
     /// Allowed curves.
     pub ecdh_curves: Vec<Name>,
     /// Accept any client certificate.
+    #[schemars(transform = nullable)]
     pub insecure_skip_verify: Option<bool>,
 }
 
 /// Files of one certificate.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TlsCertificate {
     /// File.
@@ -99,47 +119,12 @@ pub struct TlsCertificate {
     pub ca_certificates: Name,
 }
 
-/// How TLS is terminated, if at all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum ServerTlsMode {
-    /// `PASSTHROUGH`.
-    #[default]
-    #[serde(rename = "PASSTHROUGH")]
-    Passthrough,
-    /// `SIMPLE`.
-    #[serde(rename = "SIMPLE")]
-    Simple,
-    /// `MUTUAL`.
-    #[serde(rename = "MUTUAL")]
-    Mutual,
-    /// `AUTO_PASSTHROUGH`.
-    #[serde(rename = "AUTO_PASSTHROUGH")]
-    AutoPassthrough,
-    /// `ISTIO_MUTUAL`.
-    #[serde(rename = "ISTIO_MUTUAL")]
-    IstioMutual,
-    /// `OPTIONAL_MUTUAL`.
-    #[serde(rename = "OPTIONAL_MUTUAL")]
-    OptionalMutual,
+keywords! {
+    /// How TLS is terminated, if at all.
+    pub enum ServerTlsMode { Passthrough = "PASSTHROUGH", Simple = "SIMPLE", Mutual = "MUTUAL", AutoPassthrough = "AUTO_PASSTHROUGH", IstioMutual = "ISTIO_MUTUAL", OptionalMutual = "OPTIONAL_MUTUAL" }
 }
 
-/// TLS versions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum TlsProtocol {
-    /// `TLS_AUTO`.
-    #[default]
-    #[serde(rename = "TLS_AUTO")]
-    TlsAuto,
-    /// `TLSV1_0`.
-    #[serde(rename = "TLSV1_0")]
-    Tls10,
-    /// `TLSV1_1`.
-    #[serde(rename = "TLSV1_1")]
-    Tls11,
-    /// `TLSV1_2`.
-    #[serde(rename = "TLSV1_2")]
-    Tls12,
-    /// `TLSV1_3`.
-    #[serde(rename = "TLSV1_3")]
-    Tls13,
+keywords! {
+    /// TLS versions.
+    pub enum TlsProtocol { TlsAuto = "TLS_AUTO", Tls10 = "TLSV1_0", Tls11 = "TLSV1_1", Tls12 = "TLSV1_2", Tls13 = "TLSV1_3" }
 }

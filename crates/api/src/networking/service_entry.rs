@@ -1,25 +1,57 @@
 //! ServiceEntry as users write it: one struct for each message, all fields.
 
 use names::Name;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{WorkloadEntry, WorkloadSelector};
+use crate::scalars::keywords;
+use crate::schema::{Each, KeyedBy, Rule, port, required};
 
 /// A service that Kubernetes does not know.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = Rule(
+    "!has(self.endpoints) || !has(self.resolution) || self.resolution != 'DNS_ROUND_ROBIN' \
+     || self.endpoints.size() <= 1",
+    "resolution DNS_ROUND_ROBIN has at most one endpoint",
+))]
+#[schemars(transform = Rule(
+    "!has(self.endpoints) || (has(self.resolution) && self.resolution != 'NONE')",
+    "resolution NONE has no endpoints",
+))]
+#[schemars(transform = Rule(
+    "!has(self.addresses) || !self.addresses.exists(address, address.contains('/')) || !has(self.resolution) \
+     || self.resolution in ['NONE', 'STATIC']",
+    "a CIDR is only for resolution NONE and STATIC",
+))]
+#[schemars(transform = Rule(
+    "!has(self.workloadSelector) || !has(self.endpoints)",
+    "endpoints and workloadSelector exclude each other",
+))]
 pub struct ServiceEntry {
     /// Its hosts.
+    #[schemars(length(min = 1, max = 256))]
+    #[schemars(transform = required)]
+    #[schemars(transform = Each(Rule("self != '*'", "the host * is not allowed")))]
     pub hosts: Vec<Name>,
     /// Its virtual addresses, IPs or CIDRs.
+    #[schemars(length(max = 256), inner(length(max = 64)))]
     pub addresses: Vec<Name>,
     /// Its ports.
+    #[schemars(length(max = 256))]
+    #[schemars(transform = KeyedBy("name"))]
+    #[schemars(transform = Rule(
+        "self.all(one, self.exists_one(other, other.number == one.number))",
+        "numbers of ports are unique",
+    ))]
     pub ports: Vec<ServicePort>,
     /// In the mesh or outside.
     pub location: Option<Location>,
     /// Where endpoints come from.
     pub resolution: Option<Resolution>,
     /// Its endpoints.
+    #[schemars(length(max = 4096))]
     pub endpoints: Vec<WorkloadEntry>,
     /// Workloads of its namespace that are its endpoints.
     pub workload_selector: Option<WorkloadSelector>,
@@ -30,48 +62,29 @@ pub struct ServiceEntry {
 }
 
 /// A port of a ServiceEntry.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServicePort {
     /// 1 to 65535.
+    #[schemars(with = "u32", transform = required, transform = port())]
     pub number: u16,
     /// Detected when empty.
+    #[schemars(length(max = 256))]
     pub protocol: Name,
     /// Unique.
+    #[schemars(length(max = 256), transform = required)]
     pub name: Name,
     /// Of the endpoints; the number when unset.
+    #[schemars(with = "Option<u32>", transform = port())]
     pub target_port: Option<u16>,
 }
 
-/// In the mesh or outside.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Location {
-    /// `MESH_EXTERNAL`.
-    #[default]
-    #[serde(rename = "MESH_EXTERNAL")]
-    MeshExternal,
-    /// `MESH_INTERNAL`.
-    #[serde(rename = "MESH_INTERNAL")]
-    MeshInternal,
+keywords! {
+    /// In the mesh or outside.
+    pub enum Location { MeshExternal = "MESH_EXTERNAL", MeshInternal = "MESH_INTERNAL" }
 }
 
-/// Where endpoints come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Resolution {
-    /// `NONE`.
-    #[default]
-    #[serde(rename = "NONE")]
-    None,
-    /// `STATIC`.
-    #[serde(rename = "STATIC")]
-    Static,
-    /// `DNS`.
-    #[serde(rename = "DNS")]
-    Dns,
-    /// `DNS_ROUND_ROBIN`.
-    #[serde(rename = "DNS_ROUND_ROBIN")]
-    DnsRoundRobin,
-    /// `DYNAMIC_DNS`.
-    #[serde(rename = "DYNAMIC_DNS")]
-    DynamicDns,
+keywords! {
+    /// Where endpoints come from.
+    pub enum Resolution { None = "NONE", Static = "STATIC", Dns = "DNS", DnsRoundRobin = "DNS_ROUND_ROBIN", DynamicDns = "DYNAMIC_DNS" }
 }

@@ -1,12 +1,15 @@
 //! Sidecar as users write it: one struct for each message, all fields.
 
 use names::Name;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ConnectionPoolSettings, Destination, ServerTlsSettings, WorkloadSelector};
+use crate::scalars::keywords;
+use crate::schema::required;
 
 /// What the proxies of a namespace serve and can call.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Sidecar {
     /// Which workloads; all of the namespace without.
@@ -22,7 +25,7 @@ pub struct Sidecar {
 }
 
 /// Hosts that can be called, on one port or on all.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IstioEgressListener {
     /// All ports when unset.
@@ -32,14 +35,16 @@ pub struct IstioEgressListener {
     /// Whether a real port is bound.
     pub capture_mode: Option<CaptureMode>,
     /// `namespace/host`.
+    #[schemars(transform = required)]
     pub hosts: Vec<Name>,
 }
 
 /// A port that is served.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IstioIngressListener {
     /// The port.
+    #[schemars(transform = required)]
     pub port: Option<SidecarPort>,
     /// Address.
     pub bind: Name,
@@ -54,10 +59,11 @@ pub struct IstioIngressListener {
 }
 
 /// A port of a Sidecar.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SidecarPort {
     /// 0 with a unix bind.
+    #[schemars(with = "u32")]
     pub number: u16,
     /// What is spoken.
     pub protocol: Name,
@@ -68,7 +74,7 @@ pub struct SidecarPort {
 }
 
 /// What happens to unknown traffic.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct OutboundTrafficPolicy {
     /// REGISTRY_ONLY when the block is there and says nothing.
@@ -77,29 +83,12 @@ pub struct OutboundTrafficPolicy {
     pub egress_proxy: Option<Destination>,
 }
 
-/// Whether a real port is bound.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum CaptureMode {
-    /// `DEFAULT`.
-    #[default]
-    #[serde(rename = "DEFAULT")]
-    Default,
-    /// `IPTABLES`.
-    #[serde(rename = "IPTABLES")]
-    Iptables,
-    /// `NONE`.
-    #[serde(rename = "NONE")]
-    None,
+keywords! {
+    /// Whether a real port is bound.
+    pub enum CaptureMode { Default = "DEFAULT", Iptables = "IPTABLES", None = "NONE" }
 }
 
-/// What happens to unknown traffic.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum OutboundTrafficPolicyMode {
-    /// `REGISTRY_ONLY`.
-    #[default]
-    #[serde(rename = "REGISTRY_ONLY")]
-    RegistryOnly,
-    /// `ALLOW_ANY`.
-    #[serde(rename = "ALLOW_ANY")]
-    AllowAny,
+keywords! {
+    /// What happens to unknown traffic.
+    pub enum OutboundTrafficPolicyMode { RegistryOnly = "REGISTRY_ONLY", AllowAny = "ALLOW_ANY" }
 }

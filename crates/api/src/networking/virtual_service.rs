@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use names::{Labels, Name};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::scalars::{Duration, Percent, PortSelector, StringMatch};
+use crate::scalars::{Duration, Percent, PortSelector, StringMatch, keywords};
+use crate::schema::{Alias, AtMostOne, nullable, required};
 
 /// Routing rules for hosts.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VirtualService {
     /// Hosts as clients call them; empty for a delegate.
@@ -26,8 +28,9 @@ pub struct VirtualService {
 }
 
 /// One ordered HTTP rule.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = Alias("mirrorPercent", "mirror_percent"))]
 pub struct HttpRoute {
     /// Shown in access logs.
     pub name: Name,
@@ -55,6 +58,7 @@ pub struct HttpRoute {
     pub mirrors: Vec<HttpMirrorPolicy>,
     /// Deprecated share of `mirror`.
     #[serde(alias = "mirror_percent")]
+    #[schemars(transform = nullable)]
     pub mirror_percent: Option<u32>,
     /// Share of `mirror`; all when unset.
     pub mirror_percentage: Option<Percent>,
@@ -65,7 +69,7 @@ pub struct HttpRoute {
 }
 
 /// All of the fields that are set must match.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpMatchRequest {
     /// Appended to the route's name.
@@ -99,10 +103,11 @@ pub struct HttpMatchRequest {
 }
 
 /// A weighted destination of HTTP.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpRouteDestination {
     /// Where to.
+    #[schemars(transform = required)]
     pub destination: Option<Destination>,
     /// Relative share; a single destination gets everything.
     pub weight: i32,
@@ -111,10 +116,11 @@ pub struct HttpRouteDestination {
 }
 
 /// A service, or a subset of it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Destination {
     /// Short names belong to the object's namespace.
+    #[schemars(transform = required)]
     pub host: Name,
     /// A subset of a DestinationRule.
     pub subset: Name,
@@ -123,7 +129,7 @@ pub struct Destination {
 }
 
 /// Header edits in both directions.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Headers {
     /// Before forwarding.
@@ -133,7 +139,7 @@ pub struct Headers {
 }
 
 /// Header edits in one direction.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HeaderOperations {
     /// Overwrite.
@@ -145,7 +151,7 @@ pub struct HeaderOperations {
 }
 
 /// Changes before forwarding.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpRewrite {
     /// Replaces the matched path or prefix.
@@ -157,7 +163,7 @@ pub struct HttpRewrite {
 }
 
 /// An expression and its substitution.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RegexRewrite {
     /// RE2.
@@ -167,8 +173,9 @@ pub struct RegexRewrite {
 }
 
 /// A redirect as answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = AtMostOne("port | derivePort"))]
 pub struct HttpRedirect {
     /// New path.
     pub uri: Name,
@@ -187,27 +194,30 @@ pub struct HttpRedirect {
 }
 
 /// An answer without upstream.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpDirectResponse {
     /// HTTP status.
+    #[schemars(transform = required)]
     pub status: u32,
     /// Its body.
     pub body: Option<HttpBody>,
 }
 
 /// A body as text or bytes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = AtMostOne("string | bytes"))]
 pub struct HttpBody {
     /// Text.
     pub string: Option<Name>,
     /// Base64.
+    #[schemars(extend("format" = "byte"))]
     pub bytes: Option<Name>,
 }
 
 /// When and how often to try again.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpRetry {
     /// 0 switches retries off.
@@ -217,15 +227,17 @@ pub struct HttpRetry {
     /// Conditions and status codes.
     pub retry_on: Name,
     /// Also elsewhere.
+    #[schemars(transform = nullable)]
     pub retry_remote_localities: Option<bool>,
     /// Not where it failed; on by default.
+    #[schemars(transform = nullable)]
     pub retry_ignore_previous_hosts: Option<bool>,
     /// Base of the back-off.
     pub backoff: Option<Duration>,
 }
 
 /// Cross-origin rules.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CorsPolicy {
     /// Deprecated: exact origins.
@@ -241,13 +253,14 @@ pub struct CorsPolicy {
     /// How long a preflight may be cached.
     pub max_age: Option<Duration>,
     /// With credentials.
+    #[schemars(transform = nullable)]
     pub allow_credentials: Option<bool>,
     /// What to do with others.
     pub unmatched_preflights: Option<UnmatchedPreflights>,
 }
 
 /// Faults.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpFaultInjection {
     /// Before forwarding.
@@ -257,8 +270,9 @@ pub struct HttpFaultInjection {
 }
 
 /// A delay for a share of requests.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = AtMostOne("fixedDelay | exponentialDelay"))]
 pub struct Delay {
     /// Deprecated share.
     pub percent: i32,
@@ -271,8 +285,9 @@ pub struct Delay {
 }
 
 /// An abort for a share of requests.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = AtMostOne("httpStatus | grpcStatus | http2Error"))]
 pub struct Abort {
     /// With this status.
     pub http_status: Option<i32>,
@@ -286,17 +301,18 @@ pub struct Abort {
 }
 
 /// A mirror and its share.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpMirrorPolicy {
     /// Where to.
+    #[schemars(transform = required)]
     pub destination: Option<Destination>,
     /// All when unset.
     pub percentage: Option<Percent>,
 }
 
 /// Another VirtualService, which has no hosts.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Delegate {
     /// Its name.
@@ -306,20 +322,22 @@ pub struct Delegate {
 }
 
 /// A rule by SNI.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TlsRoute {
     /// Any of these.
+    #[schemars(transform = required)]
     pub r#match: Vec<TlsMatchAttributes>,
     /// Weighted destinations.
     pub route: Vec<RouteDestination>,
 }
 
 /// All of the fields that are set must match.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TlsMatchAttributes {
     /// Server names.
+    #[schemars(transform = required)]
     pub sni_hosts: Vec<Name>,
     /// Destination addresses.
     pub destination_subnets: Vec<Name>,
@@ -334,7 +352,7 @@ pub struct TlsMatchAttributes {
 }
 
 /// A rule for opaque TCP.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TcpRoute {
     /// Any of these; empty matches everything.
@@ -344,7 +362,7 @@ pub struct TcpRoute {
 }
 
 /// All of the fields that are set must match.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct L4MatchAttributes {
     /// Destination addresses.
@@ -362,38 +380,22 @@ pub struct L4MatchAttributes {
 }
 
 /// A weighted destination of TCP or TLS.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RouteDestination {
     /// Where to.
+    #[schemars(transform = required)]
     pub destination: Option<Destination>,
     /// Relative share.
     pub weight: i32,
 }
 
-/// Where a redirect's port comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum RedirectPortSelection {
-    /// `FROM_PROTOCOL_DEFAULT`.
-    #[default]
-    #[serde(rename = "FROM_PROTOCOL_DEFAULT")]
-    FromProtocolDefault,
-    /// `FROM_REQUEST_PORT`.
-    #[serde(rename = "FROM_REQUEST_PORT")]
-    FromRequestPort,
+keywords! {
+    /// Where a redirect's port comes from.
+    pub enum RedirectPortSelection { FromProtocolDefault = "FROM_PROTOCOL_DEFAULT", FromRequestPort = "FROM_REQUEST_PORT" }
 }
 
-/// What happens to preflights of other origins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum UnmatchedPreflights {
-    /// `UNSPECIFIED`.
-    #[default]
-    #[serde(rename = "UNSPECIFIED")]
-    Unspecified,
-    /// `FORWARD`.
-    #[serde(rename = "FORWARD")]
-    Forward,
-    /// `IGNORE`.
-    #[serde(rename = "IGNORE")]
-    Ignore,
+keywords! {
+    /// What happens to preflights of other origins.
+    pub enum UnmatchedPreflights { Unspecified = "UNSPECIFIED", Forward = "FORWARD", Ignore = "IGNORE" }
 }

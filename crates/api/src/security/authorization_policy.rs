@@ -1,22 +1,27 @@
 //! AuthorizationPolicy as users write it, and its rules (`istio: pkg/config/validation/validation.go ValidateAuthorizationPolicy`).
 
 use names::Name;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::selectors::{self, MatchSelector, PolicyTargetReference};
+use crate::schema::{self, required};
+use crate::selectors::{self, MatchSelector, PolicyTargetReference, one_target};
 use crate::{Issues, ObjectMeta, rules};
 
 /// Who may do what.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = one_target())]
 pub struct AuthorizationPolicy {
     /// Which workloads.
     pub selector: Option<MatchSelector>,
     /// What it is attached to: the older form.
     pub target_ref: Option<PolicyTargetReference>,
     /// What it is attached to.
+    #[schemars(length(max = 16))]
     pub target_refs: Vec<PolicyTargetReference>,
     /// Any of these; without a list (ALLOW) nothing is allowed.
+    #[schemars(length(max = 512))]
     pub rules: Option<Vec<Rule>>,
     /// What happens to what a rule fits.
     pub action: Option<Action>,
@@ -25,7 +30,7 @@ pub struct AuthorizationPolicy {
 }
 
 /// An entry of the mesh settings.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ExtensionProvider {
     /// Its name.
@@ -33,10 +38,11 @@ pub struct ExtensionProvider {
 }
 
 /// Sources, operations and conditions: one of each kind has to fit.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Rule {
     /// Who.
+    #[schemars(length(max = 512))]
     pub from: Option<Vec<From>>,
     /// What.
     pub to: Option<Vec<To>>,
@@ -45,7 +51,7 @@ pub struct Rule {
 }
 
 /// Who.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct From {
     /// All of its fields have to fit.
@@ -53,7 +59,7 @@ pub struct From {
 }
 
 /// What.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct To {
     /// All of its fields have to fit.
@@ -61,8 +67,13 @@ pub struct To {
 }
 
 /// Who calls.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = schema::Rule(
+    "!(has(self.serviceAccounts) || has(self.notServiceAccounts)) || !(has(self.principals) \
+     || has(self.notPrincipals) || has(self.namespaces) || has(self.notNamespaces))",
+    "service accounts exclude principals and namespaces",
+))]
 pub struct Source {
     /// Identities of peers.
     pub principals: Vec<Name>,
@@ -77,8 +88,10 @@ pub struct Source {
     /// None of these.
     pub not_namespaces: Vec<Name>,
     /// Service accounts of peers.
+    #[schemars(length(max = 16), inner(length(max = 320)))]
     pub service_accounts: Vec<Name>,
     /// None of these.
+    #[schemars(length(max = 16), inner(length(max = 320)))]
     pub not_service_accounts: Vec<Name>,
     /// Addresses of peers.
     pub ip_blocks: Vec<Name>,
@@ -95,7 +108,7 @@ pub struct Source {
 }
 
 /// What is called.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Operation {
     /// Hosts.
@@ -117,10 +130,11 @@ pub struct Operation {
 }
 
 /// A condition on an attribute.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Condition {
     /// The attribute.
+    #[schemars(transform = required)]
     pub key: Name,
     /// Any of these.
     pub values: Vec<Name>,

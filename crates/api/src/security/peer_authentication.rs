@@ -3,25 +3,35 @@
 use std::collections::BTreeMap;
 
 use names::Labels;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::schema::Rule;
 use crate::selectors::{self, MatchSelector};
 use crate::{Issues, rules};
 
 /// What workloads take from their peers: plain text, mutual TLS, or both.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = Rule(
+    "!has(self.portLevelMtls) \
+     || (has(self.selector) && has(self.selector.matchLabels) && self.selector.matchLabels.size() > 0)",
+    "settings of ports need a selector: ports are those of workloads",
+))]
 pub struct PeerAuthentication {
     /// Which workloads; all of the namespace without, all of the mesh in the root namespace.
     pub selector: Option<MatchSelector>,
     /// For all ports.
     pub mtls: Option<MutualTls>,
     /// For ports of the workload, by number.
+    #[schemars(with = "Option<BTreeMap<String, MutualTls>>")]
+    #[schemars(extend("minProperties" = 1))]
+    #[schemars(transform = Rule("self.all(port, int(port) >= 1 && int(port) <= 65535)", "a port is in 1..65535"))]
     pub port_level_mtls: Option<BTreeMap<u32, MutualTls>>,
 }
 
 /// A mode.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MutualTls {
     /// Inherited when unset.

@@ -1,44 +1,60 @@
 //! RequestAuthentication as users write it, and its rules.
 
 use names::Name;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::scalars::Duration;
-use crate::selectors::{self, MatchSelector, PolicyTargetReference};
+use crate::schema::{Alias, HEADER_NAME, Rule, required};
+use crate::selectors::{self, MatchSelector, PolicyTargetReference, one_target};
 use crate::{Issues, rules};
 
 /// Which tokens of end users are taken.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = one_target())]
 pub struct RequestAuthentication {
     /// Which workloads.
     pub selector: Option<MatchSelector>,
     /// What it is attached to: the older form.
     pub target_ref: Option<PolicyTargetReference>,
     /// What it is attached to.
+    #[schemars(length(max = 16))]
     pub target_refs: Vec<PolicyTargetReference>,
     /// Issuers and their keys.
+    #[schemars(length(max = 4096))]
     pub jwt_rules: Vec<JwtRule>,
 }
 
 /// One issuer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = Rule(
+    "[has(self.jwksUri), has(self.jwks_uri), has(self.jwks)].filter(said, said).size() <= 1",
+    "jwksUri and jwks exclude each other",
+))]
+#[schemars(transform = Alias("jwksUri", "jwks_uri"))]
 pub struct JwtRule {
     /// As in claim `iss`.
+    #[schemars(length(min = 1))]
     pub issuer: Name,
     /// Any of these is taken.
+    #[schemars(inner(length(min = 1)))]
     pub audiences: Vec<Name>,
     /// Where the keys are.
     #[serde(alias = "jwks_uri")]
+    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(transform = Rule("url(self).getScheme() in ['http', 'https']", "an http or https address is needed"))]
     pub jwks_uri: Name,
     /// The keys themselves.
     pub jwks: Name,
     /// Headers that hold a token.
     pub from_headers: Vec<JwtHeader>,
     /// Parameters that hold a token.
+    #[schemars(inner(length(min = 1)))]
     pub from_params: Vec<Name>,
     /// Cookies that hold a token.
+    #[schemars(inner(length(min = 1)))]
     pub from_cookies: Vec<Name>,
     /// Header to put the payload into.
     pub output_payload_to_header: Name,
@@ -49,28 +65,32 @@ pub struct JwtRule {
     /// Of fetching keys.
     pub timeout: Option<Duration>,
     /// Claims that hold several words.
+    #[schemars(length(max = 64), inner(length(min = 1)))]
     pub space_delimited_claims: Vec<Name>,
     /// Whether a token must be there.
     pub presence: Option<Presence>,
 }
 
 /// A header that holds a token.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JwtHeader {
     /// Its name.
+    #[schemars(length(min = 1), transform = required)]
     pub name: Name,
     /// What stands before the token.
     pub prefix: Name,
 }
 
 /// A claim that becomes a header.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClaimToHeader {
     /// The header.
+    #[schemars(length(min = 1), regex(pattern = HEADER_NAME), transform = required)]
     pub header: Name,
     /// The claim, nested with dots.
+    #[schemars(length(min = 1), transform = required)]
     pub claim: Name,
 }
 
