@@ -171,6 +171,9 @@ impl Draft<'_> {
             let mut found = Issues::default();
             metadata::check(&self.meta, K::KIND, &mut found);
             spec.check(&self.meta, &mut found);
+            if self.mode == Mode::Strict {
+                crate::presence::check(K::KIND, &body, inner, &mut found);
+            }
             crate::ledger::note(K::KIND, &body, inner, &mut found);
             let first_error =
                 found.0.iter().find(|(severity, ..)| *severity == Severity::Error).map(|(_, _, path, _)| path.clone());

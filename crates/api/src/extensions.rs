@@ -126,7 +126,8 @@ pub struct WasmConfig {
 }
 
 const SHA256: &str = "^([a-f0-9]{64})?$";
-/// Of a module.
+
+/// What may be the address of a module: an image needs no scheme.
 const fn address_rule() -> Rule {
     Rule(
         "(isURL(self) ? url(self).getScheme() : isURL('http://' + self) ? '' : 'none') in ['', 'http', 'https', 'oci', 'file']",
@@ -265,8 +266,13 @@ fn traffic_extension(spec: &TrafficExtension, _: &ObjectMeta, issues: &mut Issue
 
 fn ports(selectors: &[TrafficSelector], issues: &mut Issues) {
     for (at, selector) in selectors.iter().enumerate() {
+        let mut seen = BTreeSet::new();
         for (number, port) in selector.ports.iter().enumerate() {
-            rules::port(&format!("spec.match[{at}].ports[{number}].number"), port.number.into(), issues);
+            let path = format!("spec.match[{at}].ports[{number}].number");
+            rules::port(&path, port.number.into(), issues);
+            if !seen.insert(port.number) {
+                issues.error(path, format!("port {} is there twice", port.number));
+            }
         }
     }
 }
@@ -311,14 +317,22 @@ fn address(path: &str, url: &str, issues: &mut Issues) {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
     let scheme = url.split_once(':').map(|(scheme, _)| scheme);
     let scheme = scheme.filter(|scheme| scheme.starts_with(|first: char| first.is_ascii_alphabetic()));
-    if let Some(scheme) = scheme.filter(|scheme| scheme.bytes().all(fits))
+    let scheme = scheme.filter(|scheme| scheme.bytes().all(fits));
+    if let Some(scheme) = scheme
         && !["http", "https", "oci", "file"].contains(&scheme)
     {
         return issues.error(path, format!("scheme {scheme:?} is none of http, https, oci and file"));
     }
     let escaped = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
     let broken = url.chars().any(|character| character.is_control() || character == ' ');
-    if broken || !url.split('%').skip(1).all(escaped) {
+    let registry = if scheme.is_none() { url.split(['/', '?', '#']).next().unwrap_or_default() } else { "" };
+    if broken || !url.split('%').skip(1).all(escaped) || !names_registry(registry) {
         issues.error(path, format!("{url:?} is not an address"));
     }
+}
+
+/// A host, maybe with a port.
+fn names_registry(written: &str) -> bool {
+    let (host, port) = written.rsplit_once(':').unwrap_or((written, ""));
+    port.bytes().all(|byte| byte.is_ascii_digit()) && !host.contains(['%', '{', '}', '|', '\\', '^', '`'])
 }

@@ -16,6 +16,7 @@ mod ledger;
 pub mod mesh;
 pub mod networking;
 mod object;
+mod presence;
 pub mod rules;
 pub mod scalars;
 pub mod schema;

@@ -60,7 +60,7 @@ impl Transform for Without {
     }
 }
 
-/// Of these fields, with ` | ` between them, at most one is there, as of a `oneof` of protobuf.
+/// Of these fields, with ` | ` between them, at most one is there, as of a `oneof` of protobuf. A type has up to two of them.
 pub(crate) struct AtMostOne(pub(crate) &'static str);
 
 impl Transform for AtMostOne {
@@ -68,7 +68,10 @@ impl Transform for AtMostOne {
         let said: Vec<Value> = self.0.split(" | ").map(|field| json!({ "required": [field] })).collect();
         let none = json!({ "not": { "anyOf": said } });
         let choice: Vec<Value> = std::iter::once(none).chain(said).collect();
-        list(schema, "allOf").push(json!({ "oneOf": choice }));
+        match schema.remove("oneOf") {
+            None => drop(schema.insert("oneOf".to_owned(), choice.into())),
+            Some(other) => list(schema, "allOf").extend([json!({ "oneOf": other }), json!({ "oneOf": choice })]),
+        }
     }
 }
 

@@ -123,12 +123,18 @@ impl Document {
     }
 }
 
+/// So much of a line is shown: a document of JSON may be a single one.
+const SHOWN: usize = 160;
+
 impl Source {
     fn place(&self, line: u32, column: u32) -> Place {
         let text = self.text.lines().nth(line.saturating_sub(1) as usize).unwrap_or_default();
-        let shown: String = text.chars().take(160).collect();
+        let at = column.saturating_sub(1) as usize;
+        let (skipped, mark) = if at < SHOWN { (0, "") } else { (at - SHOWN / 2, "…") };
+        let shown: String = mark.chars().chain(text.chars().skip(skipped).take(SHOWN)).collect();
         let gutter = line.to_string();
-        let snippet = format!("{gutter} | {shown}\n{:indent$}^", "", indent = gutter.len() + 2 + column as usize);
+        let indent = gutter.len() + " | ".len() + mark.chars().count() + at - skipped;
+        let snippet = format!("{gutter} | {shown}\n{:indent$}^", "");
         Place { file: self.file.clone(), line, column, snippet }
     }
 

@@ -46,6 +46,17 @@ fn places_are_found_by_path_in_the_right_document() {
 }
 
 #[test]
+fn of_a_long_line_the_place_is_shown() {
+    let text = format!("{{\"a\": [{}], \"b\": {{\"c\": 1}}}}", ["0"; 50_000].join(","));
+    let place = documents(&text, None).unwrap()[0].place("b.c");
+    let [shown, caret] = place.snippet.split('\n').collect::<Vec<_>>()[..] else { panic!("{place:?}") };
+    let at = caret.find('^').unwrap();
+    let shown: Vec<char> = shown.chars().collect();
+    assert!(shown.len() < 200, "{}", shown.len());
+    assert_eq!(shown[at..].iter().collect::<String>(), "1}}");
+}
+
+#[test]
 fn a_broken_document_hides_no_other() {
     let text = "a: 1\n---\nb: [1\n--- # third\nc: {d: 1}\n---\ne:\n\tg: 1\n---\nf: 1\n";
     let (found, issues) = each_document(text, None);

@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 
 /// What may stand in a node. Anything else is a word that nobody thought of, and would be dropped or refused by the API server.
-const KEYWORDS: [&str; 24] = [
+const KEYWORDS: [&str; 25] = [
     "additionalProperties",
     "allOf",
     "description",
@@ -21,6 +21,7 @@ const KEYWORDS: [&str; 24] = [
     "minProperties",
     "minimum",
     "nullable",
+    "oneOf",
     "pattern",
     "properties",
     "required",

@@ -28,6 +28,13 @@ fn config_patch(path: &str, each: &ConfigPatch, issues: &mut Issues) {
     if let Some(port) = waypoint.and_then(|wanted| wanted.port_number) {
         rules::port(&format!("{path}.match.waypoint.portNumber"), port, issues);
     }
+    if let Some(wanted) = &each.r#match {
+        one_object(&format!("{path}.match"), wanted, issues);
+    }
+    let value = each.patch.as_ref().and_then(|patch| patch.value.as_ref());
+    if value.is_some_and(|value| !value.is_object()) {
+        issues.error(format!("{path}.patch.value"), "a mapping is needed");
+    }
     if at_waypoint {
         // Nothing else is asked of them yet, in Istio too.
         return;
@@ -72,22 +79,27 @@ fn patch(path: &str, patch: &Patch, apply_to: ApplyTo, issues: &mut Issues) {
     if places && apply_to != ApplyTo::HttpFilter {
         issues.warning(format!("{path}.filterClass"), "has no effect: only HTTP filters are placed by class");
     }
-    if patch.value.as_ref().is_some_and(|value| !value.is_object()) {
-        issues.error(format!("{path}.value"), "a mapping is needed");
-    }
 }
 
-fn patch_match(path: &str, wanted: &PatchMatch, apply_to: ApplyTo, issues: &mut Issues) {
-    let arms = [
+/// What a match asks of what is patched: names of the parts that are there.
+fn said(wanted: &PatchMatch) -> Vec<&'static str> {
+    let parts = [
         ("listener", wanted.listener.is_some()),
         ("routeConfiguration", wanted.route_configuration.is_some()),
         ("cluster", wanted.cluster.is_some()),
         ("waypoint", wanted.waypoint.is_some()),
     ];
-    let said: Vec<&str> = arms.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
+    parts.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect()
+}
+
+fn one_object(path: &str, wanted: &PatchMatch, issues: &mut Issues) {
+    let said = said(wanted);
     if said.len() > 1 {
         issues.error(path, format!("{} exclude each other", said.join(" and ")));
     }
+}
+
+fn patch_match(path: &str, wanted: &PatchMatch, apply_to: ApplyTo, issues: &mut Issues) {
     let fitting = match apply_to {
         ApplyTo::Listener
         | ApplyTo::FilterChain
@@ -98,7 +110,7 @@ fn patch_match(path: &str, wanted: &PatchMatch, apply_to: ApplyTo, issues: &mut 
         ApplyTo::Cluster => Some("cluster"),
         ApplyTo::Invalid | ApplyTo::ExtensionConfig | ApplyTo::Bootstrap => None,
     };
-    for name in said.into_iter().filter(|name| *name != "waypoint") {
+    for name in said(wanted).into_iter().filter(|name| *name != "waypoint") {
         if fitting.is_some_and(|fitting| fitting != name) {
             issues.error(format!("{path}.{name}"), format!("{apply_to:?} is not matched by it"));
         }

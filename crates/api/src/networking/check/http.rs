@@ -184,7 +184,7 @@ pub(super) fn direct_response(path: &str, answer: &HttpDirectResponse, issues: &
         issues.error(format!("{path}.body"), "string and bytes exclude each other");
     }
     if body.bytes.as_ref().is_some_and(|bytes| !is_base64(bytes)) {
-        issues.error(format!("{path}.body.bytes"), "base64 is needed");
+        issues.error(format!("{path}.body.bytes"), "base64 is needed, padded with =");
     }
     let size = body.string.as_ref().or(body.bytes.as_ref()).map_or(0, |text| text.len());
     if size > TOO_LARGE {
@@ -194,12 +194,11 @@ pub(super) fn direct_response(path: &str, answer: &HttpDirectResponse, issues: &
     }
 }
 
-/// Either alphabet, with or without padding, as protobuf reads bytes in JSON.
+/// With the padding and in the alphabet that the API server asks for; protobuf would take others too.
 fn is_base64(text: &str) -> bool {
     let digits = text.trim_end_matches('=');
-    let padded = text.len() == digits.len() || (text.len().is_multiple_of(4) && text.len() - digits.len() <= 2);
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
-    padded && digits.len() % 4 != 1 && digits.bytes().all(known)
+    let padded = text.len().is_multiple_of(4) && text.len() - digits.len() <= 2;
+    padded && !text.is_empty() && digits.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
 /// Names of gRPC's statuses.
@@ -284,6 +283,9 @@ fn cors_policy(path: &str, cors: &CorsPolicy, issues: &mut Issues) {
     headers::shared(&format!("{path}.exposeHeaders"), &cors.expose_headers, issues);
     for (at, origin) in cors.allow_origins.iter().enumerate() {
         let path = format!("{path}.allowOrigins[{at}]");
+        if origin.alternatives() > 1 {
+            issues.error(path.as_str(), "exact, prefix and regex exclude each other");
+        }
         match origin.kind() {
             None | Some(Match::Exact("") | Match::Prefix("")) => issues.error(path, "an origin must not be empty"),
             Some(Match::Regex(regex)) => expression(&path, regex, issues),

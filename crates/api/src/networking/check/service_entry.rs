@@ -179,8 +179,8 @@ pub(super) fn template(path: &str, spec: &WorkloadEntry, issues: &mut Issues) {
     }
     for (name, number) in &spec.ports {
         let path = format!("{path}.ports.{name}");
-        if !rules::dns_label(name) {
-            issues.error(path.as_str(), "a port's name is a DNS label");
+        if !rules::dns_label(name) || name.len() > 62 {
+            issues.error(path.as_str(), "a port's name is a DNS label of at most 62 characters");
         }
         rules::port(&path, (*number).into(), issues);
     }
