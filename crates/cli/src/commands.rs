@@ -2,5 +2,6 @@
 
 pub(crate) mod ca;
 pub(crate) mod demo;
+pub(crate) mod install;
 pub(crate) mod validate;
 pub(crate) mod xds;

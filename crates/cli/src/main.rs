@@ -1,4 +1,4 @@
-//! `meltemi`: inspects and computes what the control plane would do, offline from files, and shows a mesh at work.
+//! `meltemi`: inspects and computes what the control plane would do, offline from files, installs it, and shows a mesh at work.
 
 use std::process::ExitCode;
 
@@ -20,6 +20,9 @@ enum Command {
     Validate(commands::validate::Validate),
     Xds(commands::xds::Xds),
     Ca(commands::ca::Ca),
+    Install(commands::install::Install),
+    Uninstall(commands::install::Uninstall),
+    Manifest(commands::install::Manifest),
     Demo(commands::demo::Demo),
     #[command(hide = true)]
     DemoApp(commands::demo::DemoApp),
@@ -33,6 +36,9 @@ fn main() -> ExitCode {
         Command::Validate(command) => command.run(),
         Command::Xds(command) => command.run(),
         Command::Ca(command) => Ok(command.run()),
+        Command::Install(command) => Ok(command.run()),
+        Command::Uninstall(command) => Ok(command.run()),
+        Command::Manifest(command) => Ok(command.run()),
         Command::Demo(command) => command.run(),
         Command::DemoApp(command) => command.run(),
         Command::DemoLoad(command) => command.run(),

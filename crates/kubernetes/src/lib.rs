@@ -4,6 +4,7 @@
 //! [`watch`] gives the same transactions as a directory of files does; it never shows a part of a world. Writers ([`roots`], [`webhooks`])
 //! write what is the same on every replica, under a name of their own; who of several replicas writes is said by a [`lease`].
 
+pub mod apply;
 pub mod authority;
 mod cluster;
 pub mod lease;

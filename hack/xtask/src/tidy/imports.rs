@@ -18,6 +18,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("files", &["names", "api"]),
     ("kubernetes", &["names", "api", "ca"]),
     ("inject", &["names", "api"]),
+    ("install", &[]),
     ("ca", &[]),
     ("agent", &["api", "ca", "proto", "xds"]),
     ("bed", &[]),
@@ -25,14 +26,33 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "meltemid",
         &["names", "api", "graph", "model", "translate", "xds", "files", "kubernetes", "inject", "ca", "proto"],
     ),
-    ("cli", &["names", "api", "graph", "model", "translate", "files", "inject", "ca", "proto", "bed"]),
-    ("tests", &["names", "api", "graph", "model", "translate", "xds", "files", "ca", "proto", "bed", "meltemid"]),
+    (
+        "cli",
+        &[
+            "names",
+            "api",
+            "graph",
+            "model",
+            "translate",
+            "files",
+            "kubernetes",
+            "inject",
+            "install",
+            "ca",
+            "proto",
+            "bed",
+        ],
+    ),
+    (
+        "tests",
+        &["names", "api", "graph", "model", "translate", "xds", "files", "install", "ca", "proto", "bed", "meltemid"],
+    ),
     ("xtask", &["api"]),
 ];
 const THIS_FILE: &str = "hack/xtask/src/tidy/imports.rs";
 
 /// Crates without I/O, clock or runtime.
-const PURE: &[&str] = &["names", "proto", "api", "graph", "model", "translate", "inject"];
+const PURE: &[&str] = &["names", "proto", "api", "graph", "model", "translate", "inject", "install"];
 /// What pure crates must not bring along.
 const IMPURE: &[&str] = &["tokio", "hyper", "tonic", "mio", "socket2", "notify", "kube"];
 

@@ -1,0 +1,97 @@
+//! Who the control plane is and what it may do: as much as it does, as the API server's audit log shows.
+
+use serde_json::{Value, json};
+
+use crate::{Values, meta};
+
+/// Istio's kinds, by group.
+const KINDS: [(&str, &[&str]); 4] = [
+    (
+        "networking.istio.io",
+        &[
+            "virtualservices",
+            "destinationrules",
+            "gateways",
+            "serviceentries",
+            "workloadentries",
+            "workloadgroups",
+            "sidecars",
+            "envoyfilters",
+            "proxyconfigs",
+        ],
+    ),
+    ("security.istio.io", &["peerauthentications", "requestauthentications", "authorizationpolicies"]),
+    ("telemetry.istio.io", &["telemetries"]),
+    ("extensions.istio.io", &["wasmplugins", "trafficextensions"]),
+];
+
+/// Its account, and the roles.
+pub(crate) fn all(values: &Values) -> Vec<Value> {
+    let (account, namespace) = (values.named("istiod"), values.namespace());
+    let cluster_role = format!("{}-{namespace}", values.named("istiod-clusterrole"));
+    let subjects = json!([{ "kind": "ServiceAccount", "name": account, "namespace": namespace }]);
+    let group = "rbac.authorization.k8s.io";
+    let bound = |kind: &str, name: &str| json!({ "apiGroup": group, "kind": kind, "name": name });
+    let api_version = format!("{group}/v1");
+    vec![
+        json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta(values, &account, true) }),
+        json!({
+            "apiVersion": api_version, "kind": "ClusterRole", "metadata": meta(values, &cluster_role, false),
+            "rules": everywhere(),
+        }),
+        json!({
+            "apiVersion": api_version, "kind": "ClusterRoleBinding", "metadata": meta(values, &cluster_role, false),
+            "roleRef": bound("ClusterRole", &cluster_role), "subjects": subjects,
+        }),
+        json!({
+            "apiVersion": api_version, "kind": "Role", "metadata": meta(values, &account, true), "rules": at_home(),
+        }),
+        json!({
+            "apiVersion": api_version, "kind": "RoleBinding", "metadata": meta(values, &account, true),
+            "roleRef": bound("Role", &account), "subjects": subjects,
+        }),
+    ]
+}
+
+fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
+    json!({ "apiGroups": [group], "resources": resources, "verbs": verbs })
+}
+
+fn everywhere() -> Vec<Value> {
+    let read = ["list", "watch"];
+    let mut rules: Vec<Value> = KINDS.iter().map(|(group, resources)| rule(group, resources, &read)).collect();
+    rules.extend([
+        rule("", &["services", "pods", "namespaces", "nodes", "configmaps", "secrets"], &read),
+        rule("discovery.k8s.io", &["endpointslices"], &read),
+        // Istio's kinds may come later, or go.
+        rule("apiextensions.k8s.io", &["customresourcedefinitions"], &read),
+        // Whose token a caller shows.
+        rule("authentication.k8s.io", &["tokenreviews"], &["create"]),
+        // The webhooks are told our roots.
+        rule(
+            "admissionregistration.k8s.io",
+            &["mutatingwebhookconfigurations", "validatingwebhookconfigurations"],
+            &["list", "watch", "patch"],
+        ),
+        // The roots in every namespace.
+        json!({
+            "apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["istio-ca-root-cert"],
+            "verbs": ["create", "patch"],
+        }),
+    ]);
+    rules
+}
+
+fn at_home() -> Vec<Value> {
+    vec![
+        json!({
+            "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["cacerts", "istio-ca-secret"],
+            "verbs": ["get", "list", "watch"],
+        }),
+        // Names of what is to be made cannot be told beforehand.
+        rule("", &["secrets"], &["create"]),
+        rule("coordination.k8s.io", &["leases"], &["get", "create", "update"]),
+        // A bad one is tried, without keeping it: whether validation refuses it.
+        rule("networking.istio.io", &["gateways"], &["create"]),
+    ]
+}
