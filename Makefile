@@ -64,6 +64,8 @@ demo: tools $(ENVOY)
 tidy:
 	$(CARGO) fmt --all --check
 	$(CARGO) xtask tidy
+	$(CARGO) xtask crds --check
+	$(CARGO) xtask manifests --check
 
 # No network, no privileges.
 test: tidy

@@ -17,6 +17,9 @@ use xds::Server;
 use crate::control::{Control, View};
 use crate::metrics;
 
+mod guard;
+mod sync;
+
 /// What the pages show.
 #[derive(Clone)]
 pub struct Pages {
@@ -34,18 +37,27 @@ pub struct Pages {
 
 type Args = Query<BTreeMap<String, String>>;
 
-/// All pages.
+/// All pages. Those about the mesh are not for everybody.
 pub fn router(pages: Pages) -> Router {
-    Router::new()
-        .route("/ready", get(ready))
-        .route("/metrics", get(prometheus))
-        .route("/version", get(|| async { concat!(env!("CARGO_PKG_VERSION"), "\n") }))
-        .route("/debug/syncz", get(syncz))
+    let guarded = Router::new()
+        .route("/debug/syncz", get(sync::syncz))
         .route("/debug/config_dump", get(config_dump))
         .route("/debug/why", get(why))
         .route("/debug/ledger", get(ledger))
+        .route("/debug/list", get(|| async { Json(LIST) }))
+        .route_layer(axum::middleware::from_fn_with_state(pages.clone(), guard::guard));
+    Router::new()
+        .route("/ready", get(ready))
+        .route("/metrics", get(prometheus))
+        .route("/version", get(|| async { VERSION }))
+        .merge(guarded)
         .with_state(pages)
 }
+
+/// The debug pages, as `/debug/list` names them.
+const LIST: [&str; 4] = ["config_dump", "ledger", "syncz", "why"];
+/// In the form in which Kiali reads it: version, commit, state of the checkout.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-meltemi-Clean\n");
 
 /// Readiness alone.
 pub fn readiness(pages: Pages) -> Router {
@@ -70,27 +82,6 @@ async fn prometheus(State(pages): State<Pages>) -> Response {
         Ok(text) => text.into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
     }
-}
-
-/// What each proxy was sent and took, by type.
-async fn syncz(State(pages): State<Pages>) -> Json<Value> {
-    let proxies = pages.server.connections().into_iter().map(|connection| {
-        let types: serde_json::Map<String, Value> = connection
-            .types
-            .iter()
-            .map(|(status, live)| {
-                let rejected: Vec<&str> = status.rejected.iter().map(|name| name.as_str()).collect();
-                let shown = json!({
-                    "sent": status.sent, "acked": status.acked, "live": live, "nonce": status.nonce,
-                    "rejected": rejected, "lastError": status.refusal,
-                });
-                (status.kind.short().to_owned(), shown)
-            })
-            .collect();
-        let name = connection.node.split('~').nth(2).unwrap_or_default();
-        json!({ "proxy": name, "node": connection.node, "connection": connection.connection, "revision": connection.revision, "types": types })
-    });
-    Json(proxies.collect())
 }
 
 /// The connection of a proxy, by `name.namespace`.

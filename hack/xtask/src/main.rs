@@ -1,10 +1,11 @@
 //! Chores of the repository: `cargo xtask tidy` holds its shape, `cargo xtask figures` its numbers, `cargo xtask crds` makes what the API
-//! server is told of Istio's kinds.
+//! server is told of Istio's kinds, `cargo xtask manifests` what is installed beside them.
 
 use std::process::ExitCode;
 
 mod crds;
 mod figures;
+mod manifests;
 mod tidy;
 
 fn main() -> ExitCode {
@@ -15,7 +16,8 @@ fn main() -> ExitCode {
         "crds" => crds::run(&options),
         "tidy" => tidy::run(),
         "figures" => figures::run(),
-        other => Err(anyhow::anyhow!("no chore {other:?}; there are crds, figures and tidy")),
+        "manifests" => manifests::run(&options),
+        other => Err(anyhow::anyhow!("no chore {other:?}; there are crds, figures, manifests and tidy")),
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,
