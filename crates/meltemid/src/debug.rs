@@ -196,3 +196,6 @@ async fn ledger(State(pages): State<Pages>) -> Json<Value> {
     });
     Json(issues.chain(faults).chain(left_out).chain(notes).collect())
 }
+
+#[cfg(test)]
+mod tests;
