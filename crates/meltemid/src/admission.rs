@@ -104,9 +104,11 @@ async fn validate(
     State(admission): State<Admission>,
     body: Result<Json<Value>, axum::extract::rejection::JsonRejection>,
 ) -> Response {
+    let view = admission.control.view();
+    let mesh = view.as_ref().map(|view| &view.mesh);
     let answered = body
         .map_err(|error| error.body_text())
-        .and_then(|Json(asked)| review::answer(asked, |request| validation::judge(request, &admission.counts)));
+        .and_then(|Json(asked)| review::answer(asked, |request| validation::judge(request, mesh, &admission.counts)));
     match answered {
         Ok(answer) => Json(answer).into_response(),
         Err(why) => {

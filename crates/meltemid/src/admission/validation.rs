@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use api::yaml::Document;
 use api::{Issue, Mode, Severity, decode};
+use model::Mesh;
 
 use super::review::{Request, Verdict};
 
@@ -22,8 +23,8 @@ impl Counts {
     }
 }
 
-/// Judges the object of a request.
-pub(super) fn judge(request: Request, counts: &Counts) -> Verdict {
+/// Judges the object of a request; beside others as they are in `mesh`.
+pub(super) fn judge(request: Request, mesh: Option<&Mesh>, counts: &Counts) -> Verdict {
     // What goes is not looked at, nor what has no object.
     if !matches!(request.operation.as_str(), "CREATE" | "UPDATE") || request.object.is_null() {
         return Verdict::default();
@@ -35,10 +36,11 @@ pub(super) fn judge(request: Request, counts: &Counts) -> Verdict {
     {
         meta.entry("namespace").or_insert_with(|| request.namespace.into());
     }
-    let (_, issues) = decode(&Document::from(object), Mode::Strict);
+    let (objects, issues) = decode(&Document::from(object), Mode::Strict);
     let (errors, others): (Vec<Issue>, Vec<Issue>) =
         issues.into_iter().partition(|issue| issue.severity == Severity::Error);
-    let warnings = others.iter().map(said).collect();
+    let across = mesh.iter().flat_map(|mesh| objects.iter().flat_map(|object| analyze::references(mesh, object)));
+    let warnings = others.iter().map(said).chain(across.map(|issue| coded(&issue))).collect();
     if errors.is_empty() {
         counts.passed.fetch_add(1, Ordering::Relaxed);
         return Verdict { refused: None, warnings };
@@ -46,6 +48,10 @@ pub(super) fn judge(request: Request, counts: &Counts) -> Verdict {
     counts.failed.fetch_add(1, Ordering::Relaxed);
     let refused = errors.iter().map(said).collect::<Vec<_>>().join("; ");
     Verdict { refused: Some(refused), warnings }
+}
+
+fn coded(issue: &Issue) -> String {
+    format!("{}: {}", issue.code, said(issue))
 }
 
 /// An issue without what the user knows: which object it is.
@@ -70,7 +76,7 @@ mod tests {
                 "metadata": { "name": "r" }, "spec": spec,
             },
         });
-        judge(serde_json::from_value(request).unwrap(), &Counts::default())
+        judge(serde_json::from_value(request).unwrap(), None, &Counts::default())
     }
 
     #[test]

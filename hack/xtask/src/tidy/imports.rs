@@ -19,6 +19,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("kubernetes", &["names", "api", "ca"]),
     ("inject", &["names", "api"]),
     ("install", &[]),
+    ("analyze", &["names", "api", "model"]),
     ("ca", &[]),
     ("agent", &["api", "ca", "proto", "xds"]),
     ("bed", &[]),
@@ -52,7 +53,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 const THIS_FILE: &str = "hack/xtask/src/tidy/imports.rs";
 
 /// Crates without I/O, clock or runtime.
-const PURE: &[&str] = &["names", "proto", "api", "graph", "model", "translate", "inject", "install"];
+const PURE: &[&str] = &["names", "proto", "api", "graph", "model", "translate", "inject", "install", "analyze"];
 /// What pure crates must not bring along.
 const IMPURE: &[&str] = &["tokio", "hyper", "tonic", "mio", "socket2", "notify", "kube"];
 

@@ -1,0 +1,264 @@
+//! What an object refers to and is not there: hosts, ports, subsets, gateways, workloads; and hosts that an older rule has already
+//! (`istio: pkg/config/analysis/analyzers/virtualservice`, `gateway`, `authz`).
+
+use api::networking::{Destination, VirtualService};
+use api::{AnyObject, Gateway, Issue, ObjectId, ObjectMeta, Severity};
+use model::services::EntriesByHost;
+use model::{Id, Mesh, Objects};
+use names::{Hostname, Labels, Name, Namespace};
+
+/// A reference to something that is not there.
+const MISSING: &str = "IST0101";
+/// Two rules for one host.
+const CONFLICT: &str = "IST0109";
+/// A destination that leaves open which port.
+const PORT: &str = "IST0112";
+/// A selector without workloads.
+const NOBODY: &str = "IST0127";
+/// A host that no gateway of the rule serves.
+const UNSERVED: &str = "IST0132";
+/// The gateway of all sidecars.
+const SIDECARS: &str = "mesh";
+
+/// What is wrong with an object beside others, as of a snapshot. The object itself need not be in it.
+#[must_use]
+pub fn references(mesh: &Mesh, object: &AnyObject) -> Vec<Issue> {
+    let mut found = Found { mesh, object: object.id(), issues: Vec::new() };
+    match object {
+        AnyObject::VirtualService(rule) => found.virtual_service(rule.meta(), rule.spec()),
+        AnyObject::DestinationRule(rule) => found.host("spec.host", &rule.spec().host, &rule.meta().namespace),
+        AnyObject::Gateway(gateway) => found.gateway(gateway.spec()),
+        AnyObject::AuthorizationPolicy(policy) => {
+            let selector = policy.spec().selector.as_ref();
+            found.workloads(&policy.meta().namespace, selector.map(|selector| &selector.match_labels));
+        }
+        AnyObject::PeerAuthentication(policy) => {
+            let selector = policy.spec().selector.as_ref();
+            found.workloads(&policy.meta().namespace, selector.map(|selector| &selector.match_labels));
+        }
+        AnyObject::RequestAuthentication(policy) => {
+            let selector = policy.spec().selector.as_ref();
+            found.workloads(&policy.meta().namespace, selector.map(|selector| &selector.match_labels));
+        }
+        _ => {}
+    }
+    found.issues
+}
+
+/// A service as far as destinations need to know it.
+struct Ports(Vec<u16>);
+
+struct Found<'m> {
+    mesh: &'m Mesh,
+    object: ObjectId,
+    issues: Vec<Issue>,
+}
+
+impl Found<'_> {
+    fn say(&mut self, code: &'static str, path: &str, message: String) {
+        let object = Some(self.object.clone());
+        let severity = Severity::Warning;
+        self.issues.push(Issue { code, severity, object, path: path.to_owned(), message, place: None });
+    }
+
+    fn resolved(&self, written: &str, namespace: &str) -> Hostname {
+        Hostname::resolve(written, namespace, &self.mesh.base().domain)
+    }
+
+    fn virtual_service(&mut self, meta: &ObjectMeta, rule: &VirtualService) {
+        let gateways = self.gateways(meta, rule);
+        let of_sidecars = rule.gateways.is_empty() || rule.gateways.iter().any(|gateway| *gateway == SIDECARS);
+        for (at, host) in rule.hosts.iter().enumerate() {
+            let path = format!("spec.hosts[{at}]");
+            let host = self.resolved(host, &meta.namespace);
+            if of_sidecars {
+                self.conflict(&path, &host, meta);
+            } else if !gateways.is_empty() && !gateways.iter().any(|gateway| serves(gateway, &host)) {
+                self.say(UNSERVED, &path, format!("no server of the rule's gateways has the host {}", host.as_str()));
+            }
+        }
+        for (path, destination) in destinations(rule) {
+            self.destination(&path, destination, &meta.namespace);
+        }
+    }
+
+    /// The rule's gateways that there are.
+    fn gateways(&mut self, meta: &ObjectMeta, rule: &VirtualService) -> Vec<std::sync::Arc<model::Row<Gateway>>> {
+        let mut found = Vec::new();
+        for (at, written) in rule.gateways.iter().enumerate().filter(|(_, written)| **written != SIDECARS) {
+            let (namespace, name) = match written.split_once('/') {
+                Some((namespace, name)) => (Namespace::from(namespace), Name::from(name)),
+                None => (meta.namespace.clone(), written.split('.').next().map(Name::from).unwrap_or_default()),
+            };
+            let id = Id { cluster: self.mesh.base().cluster.clone(), namespace: namespace.clone(), name: name.clone() };
+            match self.mesh.db().input::<Objects<Gateway>>(&id) {
+                Some(gateway) => found.push(gateway),
+                None => self.say(
+                    MISSING,
+                    &format!("spec.gateways[{at}]"),
+                    format!("there is no Gateway {namespace}/{name}"),
+                ),
+            }
+        }
+        found
+    }
+
+    /// A host that an older rule of the sidecars has: that one wins.
+    fn conflict(&mut self, path: &str, host: &Hostname, meta: &ObjectMeta) {
+        let age = |meta: &ObjectMeta| (meta.created.unwrap_or(i64::MAX), meta.name.clone(), meta.namespace.clone());
+        let ours = age(meta);
+        let winner = self
+            .mesh
+            .db()
+            .inputs::<Objects<VirtualService>>()
+            .filter(|(id, _)| id.namespace != meta.namespace || id.name != meta.name)
+            .filter(|(_, row)| {
+                let sidecars = row.spec.gateways.is_empty() || row.spec.gateways.iter().any(|of| *of == SIDECARS);
+                sidecars && age(&row.meta) < ours && row.spec.hosts.iter().any(|other| row.host(other) == *host)
+            })
+            .map(|(id, _)| format!("{}/{}", id.namespace, id.name))
+            .next();
+        if let Some(winner) = winner {
+            let message = format!(
+                "VirtualService {winner} is older and has the host {} too: its routes come first",
+                host.as_str()
+            );
+            self.say(CONFLICT, path, message);
+        }
+    }
+
+    fn destination(&mut self, path: &str, destination: &Destination, namespace: &Namespace) {
+        let host = self.resolved(&destination.host, namespace);
+        let Some(Ports(ports)) = self.service(&host) else {
+            return self.absent(&format!("{path}.host"), &host);
+        };
+        match destination.port.as_ref().map(|port| port.number) {
+            Some(port) if !ports.contains(&port) => {
+                let message = format!("{} has no port {port}; it has {}", host.as_str(), listed(&ports));
+                self.say(MISSING, &format!("{path}.port"), message);
+            }
+            None if ports.len() > 1 => {
+                let message = format!("{} has the ports {}: say which one", host.as_str(), listed(&ports));
+                self.say(PORT, &format!("{path}.port"), message);
+            }
+            _ => {}
+        }
+        if !destination.subset.is_empty() && !self.subset(&host, &destination.subset) {
+            let message = format!("no DestinationRule of {} has the subset {}", host.as_str(), destination.subset);
+            self.say(MISSING, &format!("{path}.subset"), message);
+        }
+    }
+
+    fn host(&mut self, path: &str, written: &str, namespace: &Namespace) {
+        let host = self.resolved(written, namespace);
+        if !host.is_wildcard() && self.service(&host).is_none() {
+            self.absent(path, &host);
+        }
+    }
+
+    fn absent(&mut self, path: &str, host: &Hostname) {
+        let message = format!("there is neither a Service nor a ServiceEntry with the host {}", host.as_str());
+        self.say(MISSING, path, message);
+    }
+
+    /// The ports of a host; none when nothing has it.
+    fn service(&self, host: &Hostname) -> Option<Ports> {
+        let (base, db) = (self.mesh.base(), self.mesh.db());
+        let suffix = format!(".svc.{}", base.domain);
+        if let Some((name, namespace)) = host.as_str().strip_suffix(&suffix).and_then(|rest| rest.split_once('.')) {
+            let id = Id { cluster: base.cluster.clone(), namespace: namespace.into(), name: name.into() };
+            if let Some(service) = db.input::<Objects<api::Service>>(&id) {
+                return Some(Ports(service.spec.spec.ports.iter().map(|port| port.port).collect()));
+            }
+        }
+        let mut covers = vec![host.clone()];
+        let mut rest = host.as_str();
+        while let Some((_, parent)) = rest.split_once('.') {
+            covers.push(Hostname::new(&format!("*.{parent}")));
+            rest = parent;
+        }
+        let entries: Vec<_> = covers.iter().flat_map(|host| db.bucket::<EntriesByHost>(host)).collect();
+        let ports = entries.iter().flat_map(|(_, row)| row.spec.ports.iter().map(|port| port.number));
+        let mut ports: Vec<u16> = ports.collect();
+        ports.sort_unstable();
+        ports.dedup();
+        (!entries.is_empty()).then_some(Ports(ports))
+    }
+
+    fn subset(&self, host: &Hostname, subset: &str) -> bool {
+        let mut rules = self.mesh.db().inputs::<Objects<api::DestinationRule>>();
+        rules.any(|(_, row)| {
+            row.host(&row.spec.host).covers(host) && row.spec.subsets.iter().any(|of| of.name == subset)
+        })
+    }
+
+    fn gateway(&mut self, gateway: &Gateway) {
+        if gateway.selector.is_empty() || self.pods(None, &gateway.selector) {
+            return;
+        }
+        self.say(MISSING, "spec.selector", format!("no pod has the labels {}", shown(&gateway.selector)));
+    }
+
+    fn workloads(&mut self, namespace: &Namespace, selector: Option<&Labels>) {
+        let Some(selector) = selector.filter(|selector| !selector.is_empty()) else { return };
+        let within = Some(namespace).filter(|namespace| **namespace != self.mesh.base().root_namespace);
+        if !self.pods(within, selector) {
+            self.say(NOBODY, "spec.selector", format!("no pod has the labels {}", shown(selector)));
+        }
+    }
+
+    /// Whether some pod, or workload outside, has the labels.
+    fn pods(&self, namespace: Option<&Namespace>, labels: &Labels) -> bool {
+        let db = self.mesh.db();
+        let within = |id: &Id| namespace.is_none_or(|namespace| id.namespace == *namespace);
+        let mut pods = db.inputs::<Objects<api::Pod>>();
+        let mut entries = db.inputs::<Objects<api::WorkloadEntry>>();
+        pods.any(|(id, row)| within(id) && row.meta.labels.contain(labels))
+            || entries.any(|(id, row)| within(id) && row.spec.labels.contain(labels))
+    }
+}
+
+fn serves(gateway: &model::Row<Gateway>, host: &Hostname) -> bool {
+    gateway.spec.servers.iter().flat_map(|server| &server.hosts).any(|written| {
+        let served = written.split_once('/').map_or(written.as_str(), |(_, served)| served);
+        let served = Hostname::new(served);
+        served.as_str() == "*" || served.overlaps(host)
+    })
+}
+
+/// Every destination of a rule, and where it stands.
+fn destinations(rule: &VirtualService) -> Vec<(String, &Destination)> {
+    let mut found = Vec::new();
+    for (at, route) in rule.http.iter().enumerate() {
+        for (number, weighted) in route.route.iter().enumerate() {
+            found.extend(
+                weighted.destination.as_ref().map(|to| (format!("spec.http[{at}].route[{number}].destination"), to)),
+            );
+        }
+        found.extend(route.mirror.as_ref().map(|to| (format!("spec.http[{at}].mirror"), to)));
+        for (number, mirror) in route.mirrors.iter().enumerate() {
+            found.extend(
+                mirror.destination.as_ref().map(|to| (format!("spec.http[{at}].mirrors[{number}].destination"), to)),
+            );
+        }
+    }
+    let tcp = rule.tcp.iter().enumerate().map(|(at, route)| (format!("spec.tcp[{at}]"), &route.route));
+    let tls = rule.tls.iter().enumerate().map(|(at, route)| (format!("spec.tls[{at}]"), &route.route));
+    for (path, routes) in tcp.chain(tls) {
+        for (number, weighted) in routes.iter().enumerate() {
+            found.extend(weighted.destination.as_ref().map(|to| (format!("{path}.route[{number}].destination"), to)));
+        }
+    }
+    found
+}
+
+fn listed(ports: &[u16]) -> String {
+    ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn shown(labels: &Labels) -> String {
+    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests;
