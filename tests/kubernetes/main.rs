@@ -6,6 +6,7 @@ use bed::cluster::Tools;
 
 mod cluster;
 mod plane;
+mod pods;
 mod rights;
 
 /// The programs of a cluster, and what is missing without them.

@@ -1,29 +1,62 @@
-//! A Kubernetes cluster without containers, for tests and for a person: the real etcd, API server and controllers as child processes.
-//! Each part can be held, killed and started again by itself; everything ends with the value, or with this process however it ends.
+//! A Kubernetes cluster without containers, for tests and for a person: the real etcd, API server and controllers as child processes, nodes
+//! and pods played by this process. Each part can be held, killed and started again by itself; everything ends with the value, or with this
+//! process however it ends.
 
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use nix::sys::signal::Signal;
 
+use crate::net::Place;
 use crate::process::{Keeper, Running, eventually};
 
+mod container;
 mod credentials;
+mod dns;
+mod environment;
+mod ground;
+mod images;
+mod inside;
+mod nodes;
+mod paper;
 mod parts;
+mod pod;
+mod probes;
+mod services;
+mod status;
+mod task;
 mod tools;
+mod volumes;
 
+pub use ground::NODE;
+pub use images::{Image, Images, Program};
+pub use inside::stage;
+pub use nodes::NodeSpec;
 pub use parts::Part;
 pub use tools::Tools;
 
 use credentials::Credentials;
+use ground::Ground;
+use nodes::Start;
 use parts::Setup;
+use task::Task;
 
 /// How long a part may take to come, also on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What becomes of pods.
+#[derive(Clone, Debug)]
+pub enum Pods {
+    /// There are no nodes: they stay pending.
+    Pending,
+    /// They are played on nodes, by what stands for their images. A network for them needs root; where nothing but paper is to be had,
+    /// there is none.
+    Played(Images),
+}
 
 /// What a cluster is to be.
 #[derive(Clone, Debug)]
@@ -34,6 +67,10 @@ pub struct Options {
     pub folder: Option<PathBuf>,
     /// What the audit log holds of each request (`None`, `Metadata`, `Request`, `RequestResponse`).
     pub audit: &'static str,
+    /// What becomes of pods.
+    pub pods: Pods,
+    /// Where they are.
+    pub nodes: Vec<NodeSpec>,
     /// Further flags of the API server.
     pub api_server: Vec<String>,
     /// Further flags of the controllers.
@@ -41,20 +78,34 @@ pub struct Options {
 }
 
 impl Options {
-    /// The usual cluster with these programs: RBAC, default admission plugins, an audit log with metadata.
+    /// The usual cluster with these programs: RBAC, default admission plugins, an audit log with metadata, two nodes for when pods are played.
     #[must_use]
     pub fn new(tools: Tools) -> Self {
-        Self { tools, folder: None, audit: "Metadata", api_server: Vec::new(), controller_manager: Vec::new() }
+        let nodes = ["a", "b"].map(|zone| NodeSpec {
+            name: format!("node-{zone}"),
+            locality: ("region".to_owned(), format!("zone-{zone}")),
+        });
+        Self {
+            tools,
+            folder: None,
+            audit: "Metadata",
+            pods: Pods::Pending,
+            nodes: nodes.to_vec(),
+            api_server: Vec::new(),
+            controller_manager: Vec::new(),
+        }
     }
 }
 
 /// A running cluster.
 pub struct Cluster {
     // Ended in this order: what asks before what answers.
+    nodes: Option<Task>,
+    kubelet: Option<Running>,
     controller_manager: Option<Running>,
     api_server: Option<Running>,
     etcd: Option<Running>,
-    keeper: Keeper,
+    keeper: Arc<Keeper>,
     setup: Setup,
     kubeconfig: PathBuf,
     starts: u32,
@@ -62,31 +113,57 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts one on free ports of loopback and waits until it has its first service account.
+    /// Starts one on free ports of loopback and waits until it has its first service account and its nodes.
     ///
     /// # Errors
     /// When a part does not come; the text names its log.
     pub fn start(options: Options) -> anyhow::Result<Self> {
         let temporary = options.folder.is_none();
-        let folder = options.folder.clone().unwrap_or_else(fresh);
+        let (number, fresh) = fresh();
+        let folder = options.folder.clone().unwrap_or(fresh);
         std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let [etcd, peers, api_server] = free_ports()?;
-        let credentials = Credentials::new(&folder.join("credentials"))?;
-        credentials.server("api-server", &[address, parts::SERVICE_ADDRESS])?;
-        let url = format!("https://{address}:{api_server}");
-        let kubeconfig = credentials.client("admin", ("admin", Some("system:masters")), &url)?;
-        credentials.client("controllers", ("system:kube-controller-manager", None), &url)?;
-        let setup = Setup { options, folder, credentials, etcd, peers, api_server };
-        setup.write_audit_policy()?;
-        let keeper = Keeper::new();
-        let (controller_manager, api_server, etcd) = (None, None, None);
+        let ground = match &options.pods {
+            Pods::Played(images) if images.run() => {
+                Some(Arc::new(Ground::new(&format!("meltemi-{}-c{number}", std::process::id()))?))
+            }
+            Pods::Played(_) | Pods::Pending => None,
+        };
+        let mut setup = Setup::new(options, folder, ground)?;
+        let kubeconfig = setup.admit()?;
+        let (keeper, starts) = (Arc::new(Keeper::new()), 0);
+        let (nodes, kubelet, controller_manager, api_server, etcd) = (None, None, None, None, None);
         let mut cluster =
-            Self { controller_manager, api_server, etcd, keeper, setup, kubeconfig, starts: 0, temporary };
+            Self { nodes, kubelet, controller_manager, api_server, etcd, keeper, setup, kubeconfig, starts, temporary };
         for part in [Part::Etcd, Part::ApiServer, Part::ControllerManager] {
             cluster.begin(part)?;
         }
+        if cluster.setup.ground.is_some() {
+            cluster.begin(Part::Kubelet)?;
+        }
+        cluster.play()?;
         Ok(cluster)
+    }
+
+    /// Starts the nodes.
+    fn play(&mut self) -> anyhow::Result<()> {
+        let Pods::Played(images) = self.setup.options.pods.clone() else { return Ok(()) };
+        let start = Start {
+            kubeconfig: self.setup.credentials.path("nodes.kubeconfig"),
+            nodes: self.setup.options.nodes.clone(),
+            ground: self.setup.ground.clone(),
+            images,
+            keeper: Arc::clone(&self.keeper),
+            program: self.setup.options.tools.stages.clone(),
+            folder: self.setup.folder.clone(),
+        };
+        self.nodes = Some(nodes::start(start)?);
+        Ok(())
+    }
+
+    /// Where the API server and, by addresses, the nodes are: from here pods and Services can be reached. Without a network that is here.
+    #[must_use]
+    pub fn node(&self) -> Place {
+        self.setup.ground.as_ref().map_or_else(Place::here, |ground| ground.place().clone())
     }
 
     /// Where its files are.
@@ -191,6 +268,7 @@ impl Cluster {
             Part::Etcd => &mut self.etcd,
             Part::ApiServer => &mut self.api_server,
             Part::ControllerManager => &mut self.controller_manager,
+            Part::Kubelet => &mut self.kubelet,
         }
     }
 
@@ -200,8 +278,8 @@ impl Cluster {
         let running = self.keeper.start(&part.to_string(), self.setup.command(part), &log)?;
         *self.slot(part) = Some(running);
         let ready: &[&str] = match part {
-            // The API server waits for it.
-            Part::Etcd => return Ok(()),
+            // The API server waits for the one, and nobody for the other.
+            Part::Etcd | Part::Kubelet => return Ok(()),
             Part::ApiServer => &["get", "--raw", "/readyz"],
             // Its own work: without it no pod can be made.
             Part::ControllerManager => &["get", "serviceaccount/default", "configmap/kube-root-ca.crt"],
@@ -211,7 +289,10 @@ impl Cluster {
             let ended = self.slot(part).as_mut().and_then(|running| running.check().err());
             Ok(match ended {
                 Some(error) => Err(error),
-                None => Ok(drop(self.kubectl(ready)?)),
+                None => {
+                    self.kubectl(ready)?;
+                    Ok(())
+                }
             })
         })
         .and_then(|ended| ended)
@@ -221,7 +302,8 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        for part in [Part::ControllerManager, Part::ApiServer, Part::Etcd] {
+        self.nodes = None;
+        for part in [Part::Kubelet, Part::ControllerManager, Part::ApiServer, Part::Etcd] {
             self.kill(part);
         }
         // After a failure the logs are wanted.
@@ -233,20 +315,9 @@ impl Drop for Cluster {
     }
 }
 
-/// A folder of a cluster's own.
-fn fresh() -> PathBuf {
+/// The number of a cluster in this process, and a folder of its own.
+fn fresh() -> (u32, PathBuf) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!("meltemi-cluster-{}-{number}", std::process::id()))
-}
-
-/// Ports that are free now.
-fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
-    // Held together, so that they differ.
-    let held = (0..N).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<Vec<_>, _>>()?;
-    let mut ports = [0; N];
-    for (port, listener) in ports.iter_mut().zip(&held) {
-        *port = listener.local_addr()?.port();
-    }
-    Ok(ports)
+    (number, std::env::temp_dir().join(format!("meltemi-cluster-{}-{number}", std::process::id())))
 }

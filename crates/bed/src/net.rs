@@ -48,6 +48,25 @@ impl Place {
         Self(None)
     }
 
+    /// Makes a network namespace, which goes with the last of its places.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn create(name: &str) -> anyhow::Result<Self> {
+        run("ip", &["netns", "add", name])?;
+        Ok(Self(Some(Arc::new(Netns { name: name.to_owned(), told_by: ToldBy::User }))))
+    }
+
+    /// The name of its namespace; `None` for the one that this process is in.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.0.as_ref().map(|netns| netns.name.as_str())
+    }
+
+    /// Where its namespace can be entered; `None` for the one that this process is in.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        self.name().map(|name| Path::new("/run/netns").join(name))
+    }
+
     /// How the proxy's traffic is told here; `None` where nothing is captured.
     #[must_use]
     pub fn told_by(&self) -> Option<ToldBy> {
@@ -266,7 +285,7 @@ fn capture(netns: &str, told_by: ToldBy, node: Ipv4Addr) -> anyhow::Result<()> {
 }
 
 /// Namespaces of earlier runs that were killed.
-fn remove_stale() {
+pub(crate) fn remove_stale() {
     for entry in std::fs::read_dir("/run/netns").into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let owner = name.strip_prefix("meltemi-").and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());

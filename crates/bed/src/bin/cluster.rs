@@ -1,4 +1,5 @@
-//! `cluster`: a test cluster that stays, for a person. `make cluster` and `make cluster-down` call it.
+//! `cluster`: a test cluster that stays, for a person. `make cluster` and `make cluster-down` call it; its other commands are what becomes
+//! containers.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -7,7 +8,8 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use bed::cluster::{Cluster, Options, Tools};
+use bed::cluster::{Cluster, Image, Images, Options, Pods, Tools, stage};
+use bed::net;
 use bed::process::eventually;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -22,13 +24,25 @@ fn main() -> ExitCode {
         ["up"] => up(&home),
         ["down"] => down(&home),
         ["serve"] => serve(&home),
-        _ => Err(anyhow::anyhow!("usage: cluster up|down, from the repository's root")),
+        _ => return become_stage(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cluster: {error:#}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// A part of a container.
+fn become_stage(arguments: &[String]) -> ExitCode {
+    match stage(arguments) {
+        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),
+        Err(error) => {
+            eprintln!("cluster: {error:#}");
+            // As shells say it of what cannot be run.
+            ExitCode::from(127)
         }
     }
 }
@@ -53,7 +67,8 @@ fn up(home: &Path) -> anyhow::Result<()> {
     }
     println!("the cluster is up; make cluster-down ends it");
     println!("  export KUBECONFIG={}", kubeconfig.display());
-    println!("  {} get namespaces", std::path::absolute(home.join("bin/kubectl"))?.display());
+    println!("  image local/NAME is the program NAME of this machine, paper is nothing that runs");
+    println!("  {} get nodes", std::path::absolute(home.join("bin/kubectl"))?.display());
     Ok(())
 }
 
@@ -89,6 +104,13 @@ fn serve(home: &Path) -> anyhow::Result<()> {
     let mut options = Options::new(Tools::find(Path::new("."))?);
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     options.folder = Some(folder.canonicalize()?);
+    options.pods = Pods::Played(match net::obstacle() {
+        None => Images::default().with("paper", Image::Paper),
+        Some(why) => {
+            println!("pods are of paper only: {why}");
+            Images::paper()
+        }
+    });
     let cluster = Cluster::start(options)?;
     // At once, since `up` waits for it.
     let beside = home.join("kubeconfig.part");

@@ -1,20 +1,25 @@
 //! The parts of a cluster and how each is started.
 
 use std::fmt::{self, Display, Formatter};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use anyhow::Context;
 use serde_json::json;
 
+use super::ground::{self, Ground, NODE};
+use super::task::Task;
 use super::{Credentials, Options};
 use crate::process::Keeper;
 
 /// Where Services get their addresses from.
-const SERVICE_RANGE: &str = "10.96.0.0/16";
+pub(super) const SERVICE_RANGE: &str = "10.96.0.0/16";
 /// The first of them: the API server as pods know it.
 pub(super) const SERVICE_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 96, 0, 1));
+/// Where kubelet is, at the address of the nodes.
+pub(super) const KUBELET_PORT: u16 = 10250;
 /// Who issues tokens of service accounts.
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
@@ -27,6 +32,8 @@ pub enum Part {
     ApiServer,
     /// The controllers.
     ControllerManager,
+    /// What the API server asks for logs of pods and for a way into them.
+    Kubelet,
 }
 
 impl Display for Part {
@@ -35,6 +42,7 @@ impl Display for Part {
             Self::Etcd => "etcd",
             Self::ApiServer => "kube-apiserver",
             Self::ControllerManager => "kube-controller-manager",
+            Self::Kubelet => "kubelet",
         })
     }
 }
@@ -44,26 +52,78 @@ pub(super) struct Setup {
     pub(super) options: Options,
     pub(super) folder: PathBuf,
     pub(super) credentials: Credentials,
+    /// The network of pods; without one all is on this process's loopback.
+    pub(super) ground: Option<Arc<Ground>>,
     /// Port of the store.
-    pub(super) etcd: u16,
+    etcd: u16,
     /// Port where the store would speak to others of its kind.
-    pub(super) peers: u16,
-    /// Port of the API server.
-    pub(super) api_server: u16,
+    peers: u16,
+    /// Where the API server is.
+    api_server: SocketAddr,
+    /// What leads there from this process's loopback.
+    carried: Option<Task>,
 }
 
 impl Setup {
+    pub(super) fn new(options: Options, folder: PathBuf, ground: Option<Arc<Ground>>) -> anyhow::Result<Self> {
+        let credentials = Credentials::new(&folder.join("credentials"))?;
+        let [etcd, peers, port] = if ground.is_some() { [2379, 2380, 6443] } else { free_ports()? };
+        let host = if ground.is_some() { NODE } else { Ipv4Addr::LOCALHOST };
+        let api_server = (host, port).into();
+        let this = Self { options, folder, credentials, ground, etcd, peers, api_server, carried: None };
+        this.write_audit_policy()?;
+        Ok(this)
+    }
+
+    /// Makes the credentials of all parts. Gives the administrator's kubeconfig.
+    pub(super) fn admit(&mut self) -> anyhow::Result<PathBuf> {
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        self.credentials.server("api-server", &[loopback, NODE.into(), SERVICE_ADDRESS])?;
+        self.credentials.server("kubelet", &[NODE.into()])?;
+        let (all, inside) = (Some("system:masters"), format!("https://{}", self.api_server));
+        self.credentials.client("controllers", ("system:kube-controller-manager", None), &inside)?;
+        self.credentials.client("nodes", ("meltemi-nodes", all), &inside)?;
+        let outside = match &self.ground {
+            None => inside,
+            Some(ground) => {
+                let listener = TcpListener::bind((loopback, 0))?;
+                let outside = format!("https://{}", listener.local_addr()?);
+                self.carried = Some(ground::carry(listener, ground.place(), self.api_server)?);
+                outside
+            }
+        };
+        self.credentials.client("admin", ("admin", all), &outside)
+    }
+
     pub(super) fn command(&self, part: Part) -> Command {
         match part {
             Part::Etcd => self.etcd(),
             Part::ApiServer => self.api_server(),
             Part::ControllerManager => self.controller_manager(),
+            Part::Kubelet => self.kubelet(),
         }
+    }
+
+    /// A program where the parts are.
+    fn program(&self, program: &Path) -> Command {
+        let Some(name) = self.ground.as_ref().and_then(|ground| ground.place().name()) else {
+            return Keeper::command(program);
+        };
+        let mut command = Keeper::command(Path::new("ip"));
+        command.args(["netns", "exec", name]).arg(program);
+        command
+    }
+
+    fn kubelet(&self) -> Command {
+        let mut command = self.program(&self.options.tools.kubelet);
+        command.arg("-pods").arg(self.folder.join("doors")).arg("-credentials").arg(self.credentials.path(""));
+        command.args(["-address", &format!("{NODE}:{KUBELET_PORT}")]);
+        command
     }
 
     fn etcd(&self) -> Command {
         let (client, peer) = (format!("http://127.0.0.1:{}", self.etcd), format!("http://127.0.0.1:{}", self.peers));
-        let mut command = Keeper::command(&self.options.tools.etcd);
+        let mut command = self.program(&self.options.tools.etcd);
         // What a killed process wrote is in the kernel; only a machine that stops would lose it.
         command.args(["--unsafe-no-fsync", "--log-level", "warn", "--data-dir"]).arg(self.folder.join("etcd"));
         command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
@@ -73,15 +133,16 @@ impl Setup {
     }
 
     fn api_server(&self) -> Command {
-        let mut command = Keeper::command(&self.options.tools.api_server);
+        let mut command = self.program(&self.options.tools.api_server);
         let file = |name: &str| self.credentials.path(name).display().to_string();
         let flags = [
             ("etcd-servers", format!("http://127.0.0.1:{}", self.etcd)),
-            ("bind-address", "127.0.0.1".to_owned()),
-            ("advertise-address", "127.0.0.1".to_owned()),
-            // Endpoints cannot be on loopback, and there is no pod that would look for them.
-            ("endpoint-reconciler-type", "none".to_owned()),
-            ("secure-port", self.api_server.to_string()),
+            ("bind-address", self.api_server.ip().to_string()),
+            ("advertise-address", self.api_server.ip().to_string()),
+            // Endpoints cannot be on loopback, where there is no pod that would look for them.
+            ("endpoint-reconciler-type", if self.ground.is_some() { "lease" } else { "none" }.to_owned()),
+            ("secure-port", self.api_server.port().to_string()),
+            ("kubelet-preferred-address-types", "InternalIP".to_owned()),
             ("service-cluster-ip-range", SERVICE_RANGE.to_owned()),
             ("authorization-mode", "Node,RBAC".to_owned()),
             ("allow-privileged", "true".to_owned()),
@@ -106,7 +167,7 @@ impl Setup {
     }
 
     fn controller_manager(&self) -> Command {
-        let mut command = Keeper::command(&self.options.tools.controller_manager);
+        let mut command = self.program(&self.options.tools.controller_manager);
         let file = |name: &str| self.credentials.path(name).display().to_string();
         let flags = [
             ("kubeconfig", file("controllers.kubeconfig")),
@@ -133,7 +194,7 @@ impl Setup {
         self.folder.join("audit-policy.json")
     }
 
-    pub(super) fn write_audit_policy(&self) -> anyhow::Result<()> {
+    fn write_audit_policy(&self) -> anyhow::Result<()> {
         let policy = json!({
             "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
             "rules": [{ "level": self.options.audit }],
@@ -144,4 +205,15 @@ impl Setup {
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+}
+
+/// Ports that are free now.
+fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
+    // Held together, so that they differ.
+    let held = (0..N).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<Vec<_>, _>>()?;
+    let mut ports = [0; N];
+    for (port, listener) in ports.iter_mut().zip(&held) {
+        *port = listener.local_addr()?.port();
+    }
+    Ok(ports)
 }

@@ -14,8 +14,12 @@ pub struct Tools {
     pub api_server: PathBuf,
     /// The controllers.
     pub controller_manager: PathBuf,
+    /// What the API server asks for logs of pods and for a way into them.
+    pub kubelet: PathBuf,
     /// The client.
     pub kubectl: PathBuf,
+    /// The program whose stages make containers: `cluster` of this crate.
+    pub stages: PathBuf,
 }
 
 impl Tools {
@@ -34,11 +38,17 @@ impl Tools {
         if !Command::new("setpriv").arg("--version").output().is_ok_and(|asked| asked.status.success()) {
             bail!("setpriv is missing: apt-get install -y util-linux");
         }
+        let stages = root.join("target/debug/cluster");
+        if !stages.is_file() {
+            bail!("{} is missing: `cargo build -p bed --features cluster` builds it", stages.display());
+        }
         Ok(Self {
             etcd: needed("etcd")?,
             api_server: needed("kube-apiserver")?,
             controller_manager: needed("kube-controller-manager")?,
+            kubelet: needed("kubelet")?,
             kubectl: needed("kubectl")?,
+            stages,
         })
     }
 }
