@@ -242,6 +242,9 @@ fn faults(path: &str, fault: &HttpFaultInjection, issues: &mut Issues) {
     if let Some(delay) = &fault.delay {
         percent(&format!("{path}.delay.percentage"), delay.percentage, issues);
         match delay.fixed_delay {
+            Some(_) if delay.exponential_delay.is_some() => {
+                issues.error(format!("{path}.delay"), "fixedDelay and exponentialDelay exclude each other");
+            }
             Some(fixed) => rules::duration(&format!("{path}.delay.fixedDelay"), fixed, issues),
             None if delay.exponential_delay.is_some() => {
                 issues.error(format!("{path}.delay.exponentialDelay"), "not supported; use fixedDelay");
