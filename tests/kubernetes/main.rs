@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use bed::cluster::Tools;
 
 mod cluster;
+mod crds;
 mod plane;
 mod pods;
 mod rights;

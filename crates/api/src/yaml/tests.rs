@@ -48,7 +48,7 @@ fn places_are_found_by_path_in_the_right_document() {
 #[test]
 fn of_a_long_line_the_place_is_shown() {
     let text = format!("{{\"a\": [{}], \"b\": {{\"c\": 1}}}}", ["0"; 50_000].join(","));
-    let place = documents(&text, None).unwrap()[0].place("b.c");
+    let place = documents(&text, None).unwrap()[0].place("b.c").unwrap();
     let [shown, caret] = place.snippet.split('\n').collect::<Vec<_>>()[..] else { panic!("{place:?}") };
     let at = caret.find('^').unwrap();
     let shown: Vec<char> = shown.chars().collect();
