@@ -12,7 +12,7 @@ CLUSTER_TOOLS := $(CLUSTER)/ready
 CARGO ?= cargo
 NEEDED := cargo cc git python3 openssl ip nft setpriv unshare mount tcpdump
 
-.PHONY: setup demo test test-real figures nightly tidy tools cluster cluster-down cluster-tools
+.PHONY: setup demo test test-real figures nightly tidy tools crds cluster cluster-down cluster-tools
 
 tools:
 	@missing=""; for tool in $(NEEDED); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
@@ -82,6 +82,11 @@ test-real: tools $(ENVOY) $(GRPC) $(CLUSTER_TOOLS)
 	target/debug/meltemi demo --once --mode loopback
 	target/debug/meltemi demo --once
 	hack/demo-as-user.sh
+
+# What the API server is told of Istio's kinds, made of the types in crates/api, and what is installed beside them.
+crds:
+	$(CARGO) xtask crds
+	$(CARGO) xtask manifests
 
 figures:
 	$(CARGO) xtask figures
