@@ -123,7 +123,7 @@ fn mesh_settings(document: &yaml::Document, object: &AnyObject) -> Vec<Issue> {
             object: Some(object.id()),
             path: if issue.path.is_empty() { "data.mesh".to_owned() } else { format!("data.mesh.{}", issue.path) },
             message: format!("{} (line {line} of the text)", issue.message),
-            place: Some(document.place("data.mesh")),
+            place: document.place("data.mesh"),
             ..issue
         }
     };
