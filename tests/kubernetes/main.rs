@@ -6,6 +6,7 @@ use bed::cluster::Tools;
 
 mod cluster;
 mod crds;
+mod installed;
 mod plane;
 mod pods;
 mod rights;

@@ -1,0 +1,90 @@
+//! An installation in a cluster whose pods run: the control plane is a Deployment with the shipped account, and the API server asks it
+//! through the shipped webhooks.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use bed::cluster::{Cluster, Image, Images, Options, Pods, Program};
+use bed::process::eventually;
+use tests::need;
+
+use super::tools;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A program that was built.
+fn built(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/debug").join(name)
+}
+
+fn obstacle() -> Option<String> {
+    let missing = ["meltemid", "meltemi"].into_iter().find(|name| !built(name).is_file());
+    let missing = missing.map(|name| format!("{name} is not built: cargo build -p meltemid -p cli"));
+    tools().err().or(missing).or_else(bed::net::obstacle)
+}
+
+/// What `meltemi` says; an error when it fails.
+fn meltemi(cluster: &Cluster, arguments: &[&str]) -> anyhow::Result<String> {
+    let mut command = Command::new(built("meltemi"));
+    let ran = command.args(arguments).arg("--kubeconfig").arg(cluster.kubeconfig()).output()?;
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    ensure!(ran.status.success(), "meltemi {arguments:?}: {said}");
+    Ok(said)
+}
+
+/// What kubectl says on standard error when it applies an object, and whether that went well.
+fn applied(cluster: &Cluster, object: &str) -> anyhow::Result<(bool, String)> {
+    let path = cluster.folder().join("object.yaml");
+    std::fs::write(&path, object)?;
+    let ran = cluster.kubectl_command().arg("apply").arg("-f").arg(&path).output().context("kubectl")?;
+    Ok((ran.status.success(), String::from_utf8_lossy(&ran.stderr).into_owned()))
+}
+
+fn rule(uri: &str, host: &str) -> String {
+    format!(
+        "{{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {{name: r, namespace: default}}, spec: {{hosts: [r.example.com], \
+         http: [{{match: [{{uri: {{regex: '{uri}'}}}}], route: [{{destination: {{host: {host}}}}}]}}]}}}}"
+    )
+}
+
+#[test]
+fn it_installs_validates_warns_and_leaves() {
+    if !need("an installation", obstacle()) {
+        return;
+    }
+    let mut options = Options::new(tools().unwrap());
+    let program = Program::of(&["/meltemid"]).with_file(built("meltemid"), "/meltemid");
+    options.pods = Pods::Played(Images::default().with("localhost/meltemi/meltemid", Image::Program(program)));
+    let cluster = Cluster::start(options).unwrap();
+    let said = meltemi(&cluster, &["install", "--profile", "minimal", "--readiness-timeout", "90"]).unwrap();
+    assert!(said.contains("Meltemi is there"), "{said}");
+    // Once validation was seen to work, what it cannot see is refused.
+    eventually("validation", PATIENCE, || {
+        let path = "jsonpath={.webhooks[0].failurePolicy}";
+        let get = ["get", "validatingwebhookconfiguration/istio-validator-istio-system", "-o", path];
+        let policy = cluster.kubectl(&get)?;
+        ensure!(policy == "Fail", "{policy}");
+        Ok(())
+    })
+    .unwrap();
+
+    // What no schema says is said by the control plane, with the path.
+    let (taken, said) = applied(&cluster, &rule("/a[", "kubernetes")).unwrap();
+    assert!(!taken && said.contains("denied the request") && said.contains("spec.http[0].match[0].uri"), "{said}");
+    let (taken, said) = applied(&cluster, &rule("/a", "nobody")).unwrap();
+    assert!(taken && said.contains("Warning: IST0101: spec.http[0].route[0].destination.host"), "{said}");
+    let (taken, said) = applied(&cluster, &rule("/a", "kubernetes")).unwrap();
+    assert!(taken && !said.contains("IST0101"), "{said}");
+
+    let said = meltemi(&cluster, &["uninstall", "--profile", "minimal"]).unwrap();
+    assert!(said.contains("removed Deployment istio-system/istiod"), "{said}");
+    for gone in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
+        let left = cluster.kubectl(&["get", gone, "-o", "name"]).unwrap();
+        assert!(left.trim().is_empty(), "{left}");
+    }
+    // Users' objects, their kinds and the authority stay.
+    cluster.kubectl(&["get", "virtualservice/r"]).unwrap();
+    cluster.kubectl(&["get", "secret/istio-ca-secret", "-n", "istio-system"]).unwrap();
+}
