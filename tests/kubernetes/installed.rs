@@ -56,7 +56,8 @@ fn it_installs_validates_warns_and_leaves() {
     }
     let mut options = Options::new(tools().unwrap());
     let program = Program::of(&["/meltemid"]).with_file(built("meltemid"), "/meltemid");
-    options.pods = Pods::Played(Images::default().with("localhost/meltemi/meltemid", Image::Program(program)));
+    let images = Images::default().with("localhost/meltemi/meltemid", Image::Program(program));
+    options.pods = Pods::Played(images.with("localhost/meltemi/proxyv2", Image::Paper).with("shop/web", Image::Paper));
     let cluster = Cluster::start(options).unwrap();
     let said = meltemi(&cluster, &["install", "--profile", "minimal", "--readiness-timeout", "90"]).unwrap();
     assert!(said.contains("Meltemi is there"), "{said}");
@@ -77,6 +78,20 @@ fn it_installs_validates_warns_and_leaves() {
     assert!(taken && said.contains("Warning: IST0101: spec.http[0].route[0].destination.host"), "{said}");
     let (taken, said) = applied(&cluster, &rule("/a", "kubernetes")).unwrap();
     assert!(taken && !said.contains("IST0101"), "{said}");
+
+    // Pods of a labelled namespace get a proxy; those of others do not.
+    cluster.kubectl(&["create", "namespace", "shop"]).unwrap();
+    cluster.kubectl(&["label", "namespace", "shop", "istio-injection=enabled"]).unwrap();
+    for (namespace, injected) in [("shop", true), ("default", false)] {
+        eventually("the namespace's account", PATIENCE, || {
+            cluster.kubectl(&["get", "serviceaccount/default", "-n", namespace])
+        })
+        .unwrap();
+        cluster.kubectl(&["run", "web", "--image=shop/web", "-n", namespace]).unwrap();
+        let get = ["get", "pod/web", "-n", namespace, "-o", "jsonpath={.spec..name}"];
+        let names = cluster.kubectl(&get).unwrap();
+        assert_eq!(names.split_whitespace().any(|name| name == "istio-proxy"), injected, "{namespace}: {names}");
+    }
 
     let said = meltemi(&cluster, &["uninstall", "--profile", "minimal"]).unwrap();
     assert!(said.contains("removed Deployment istio-system/istiod"), "{said}");

@@ -22,10 +22,29 @@ use crate::{ApiKind, Body, Issues, Kind, ObjectMeta};
 #[serde(default)]
 pub struct KubeNamespace {}
 
-/// A Kubernetes Node: only its labels matter.
+/// A Kubernetes Node: its labels, and the version of its kubelet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Node {}
+pub struct Node {
+    /// What it is.
+    pub status: NodeStatus,
+}
+
+/// What a Node is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeStatus {
+    /// What runs there.
+    pub node_info: NodeSystemInfo,
+}
+
+/// What runs on a Node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeSystemInfo {
+    /// Such as `v1.33.1`; what pods may be depends on it.
+    pub kubelet_version: Name,
+}
 
 /// A Kubernetes Secret. Its content is shown nowhere.
 #[derive(Clone, Default, PartialEq, Deserialize)]

@@ -13,8 +13,10 @@ use crate::{Issue, Severity, yaml};
 
 mod messages;
 mod normal;
+mod proxy;
 mod schema;
 
+pub use proxy::proxy_defaults;
 use schema::Found;
 
 /// The code of a setting that has no effect yet, as in the ledger of the kinds.

@@ -65,7 +65,7 @@ pub fn each_document(text: &str, file: Option<&Name>) -> (Vec<Document>, Vec<Iss
     };
     let (mut found, mut issues) = (Vec::new(), Vec::new());
     for part in parts(text) {
-        match documents(&part, file) {
+        match part.documents(file) {
             Ok(documents) => found.extend(documents),
             Err(issue) => issues.push(*issue),
         }
@@ -77,19 +77,40 @@ pub fn each_document(text: &str, file: Option<&Name>) -> (Vec<Document>, Vec<Iss
     (found, issues)
 }
 
-/// A text cut at the lines that begin documents, each part with as many empty lines in front as keep its line numbers.
-fn parts(text: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    for (number, line) in text.split_inclusive('\n').enumerate() {
-        let begins =
-            line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
-        if begins && number > 0 {
-            parts.push("\n".repeat(number));
-        }
-        if let Some(part) = parts.last_mut() {
-            part.push_str(line);
-        }
+/// A part of a text that begins where a document does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// Its bytes, with the line `---` that begins it.
+    pub text: &'a str,
+    /// Its first line, from 1.
+    pub line: u32,
+}
+
+impl Part<'_> {
+    /// The documents of the part; lines are counted from the beginning of the whole text.
+    ///
+    /// # Errors
+    /// As [`documents`].
+    pub fn documents(&self, file: Option<&Name>) -> Result<Vec<Document>, Box<Issue>> {
+        let above = "\n".repeat(self.line.saturating_sub(1) as usize);
+        documents(&(above + self.text), file)
     }
+}
+
+/// A text cut at the lines that begin documents; together the parts are the text.
+#[must_use]
+pub fn parts(text: &str) -> Vec<Part<'_>> {
+    let (mut parts, mut begun, mut line, mut at) = (Vec::new(), 0, 1, 0);
+    for (index, each) in text.split_inclusive('\n').enumerate() {
+        let begins =
+            each.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+        if begins && index > 0 {
+            parts.push(Part { text: &text[begun..at], line });
+            (begun, line) = (at, number(index) + 1);
+        }
+        at += each.len();
+    }
+    parts.push(Part { text: &text[begun..], line });
     parts
 }
 

@@ -19,6 +19,7 @@ struct Arguments {
 enum Command {
     Validate(commands::validate::Validate),
     Xds(commands::xds::Xds),
+    Inject(commands::inject::Inject),
     Ca(commands::ca::Ca),
     Install(commands::install::Install),
     Uninstall(commands::install::Uninstall),
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let ended = match arguments.command {
         Command::Validate(command) => command.run(),
         Command::Xds(command) => command.run(),
+        Command::Inject(command) => command.run(),
         Command::Ca(command) => Ok(command.run()),
         Command::Install(command) => Ok(command.run()),
         Command::Uninstall(command) => Ok(command.run()),

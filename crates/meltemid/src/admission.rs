@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -23,9 +24,11 @@ use tokio_util::sync::CancellationToken;
 use crate::authority::Keeper;
 use crate::control::Control;
 
+mod injection;
 mod review;
 mod validation;
 
+pub(crate) use injection::Injector;
 pub(crate) use validation::Counts;
 
 /// A review is not longer than this, in bytes (`istio: pkg/kube/util.go`).
@@ -40,9 +43,15 @@ const MOST: usize = 256;
 pub(crate) struct Admission {
     pub(crate) control: Control,
     pub(crate) counts: Arc<Counts>,
+    pub(crate) injector: Arc<Injector>,
 }
 
 impl Admission {
+    /// For a mesh; `native` says when proxies are init containers that stay.
+    pub(crate) fn new(control: Control, native: inject::NativeSidecars) -> Self {
+        Self { control, counts: Arc::default(), injector: Arc::new(Injector::new(native)) }
+    }
+
     /// Answers until `stop`, then lets answers that are under way go out for as long as `grace`.
     pub(crate) async fn serve(self, keeper: Keeper, listener: TcpListener, stop: CancellationToken, grace: Duration) {
         let service = TowerToHyperService::new(self.router());
@@ -81,6 +90,9 @@ impl Admission {
         for path in path("/validate") {
             router = router.route(&path, post(validate));
         }
+        for path in path("/inject") {
+            router = router.route(&path, post(injected));
+        }
         router.layer(DefaultBodyLimit::max(LONGEST)).with_state(self)
     }
 }
@@ -100,20 +112,27 @@ async fn ready(State(admission): State<Admission>) -> Response {
     }
 }
 
-async fn validate(
-    State(admission): State<Admission>,
-    body: Result<Json<Value>, axum::extract::rejection::JsonRejection>,
-) -> Response {
+/// A body that is to be a review.
+type Asked = Result<Json<Value>, JsonRejection>;
+
+async fn validate(State(admission): State<Admission>, body: Asked) -> Response {
     let view = admission.control.view();
     let mesh = view.as_ref().map(|view| &view.mesh);
     let answered = body
         .map_err(|error| error.body_text())
         .and_then(|Json(asked)| review::answer(asked, |request| validation::judge(request, mesh, &admission.counts)));
-    match answered {
-        Ok(answer) => Json(answer).into_response(),
-        Err(why) => {
-            admission.counts.broken();
-            (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response()
-        }
-    }
+    answered.inspect_err(|_| admission.counts.broken()).map_or_else(refused, |answer| Json(answer).into_response())
+}
+
+async fn injected(State(admission): State<Admission>, uri: Uri, body: Asked) -> Response {
+    let Some(view) = admission.control.view() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the configuration was not read yet\n").into_response();
+    };
+    let judge = |request| admission.injector.judge(&request, &view.mesh, uri.path());
+    let answered = body.map_err(|error| error.body_text()).and_then(|Json(asked)| review::answer(asked, judge));
+    answered.map_or_else(refused, |answer| Json(answer).into_response())
+}
+
+fn refused(why: String) -> Response {
+    (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response()
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use xds::{Limits, Ordering, Publisher, Server};
 
-use crate::admission::{self, Admission};
+use crate::admission::Admission;
 use crate::authority::{Follower, Secrets, Streams};
 use crate::control::Control;
 use crate::debug::{self, Pages};
@@ -57,7 +57,7 @@ struct Secured {
     /// Hears the roots as one PEM.
     roots: watch::Sender<String>,
     /// The port of webhooks, where there is an API server to call it.
-    admission: Option<TcpListener>,
+    admission: Option<(TcpListener, Admission)>,
 }
 
 impl App {
@@ -94,6 +94,8 @@ impl App {
             Some(folder) => {
                 let listener = bind("secured", settings.secure_address)?;
                 let admission = serves_cluster.then(|| bind("webhook", settings.webhook_address)).transpose()?;
+                let answers = Admission::new(control.clone(), settings.native_sidecars);
+                let admission = admission.map(|listener| (listener, answers));
                 let (secure, follower) = Secure::open(&settings, folder, cluster.as_ref(), control.clone())?;
                 Some(Secured { listener, secure, follower, roots: tell, admission })
             }
@@ -134,7 +136,7 @@ impl App {
     /// When the system does not tell it.
     pub fn webhook_address(&self) -> std::io::Result<Option<SocketAddr>> {
         let listener = self.secure.as_ref().and_then(|secured| secured.admission.as_ref());
-        listener.map(TcpListener::local_addr).transpose()
+        listener.map(|(listener, _)| listener.local_addr()).transpose()
     }
 
     /// The address of the pages.
@@ -185,30 +187,29 @@ impl App {
 }
 
 impl Secured {
-    /// Starts what needs the authority; gives the counts of webhooks.
+    /// Starts what needs the authority; gives what answers webhooks.
     fn start(
         self,
         tasks: &mut Tasks,
         control: &Control,
         server: &Server,
         (stop, grace): (&CancellationToken, Duration),
-    ) -> Option<Arc<admission::Counts>> {
+    ) -> Option<Admission> {
         let audience = Streams { control: control.clone(), server: server.clone(), roots: self.roots };
         tasks.spawn("authority", OnExit::LogOnly, self.follower.run(audience, stop.clone()));
-        let counts = self.admission.map(|listener| {
-            let answers = Admission { control: control.clone(), counts: Arc::default() };
-            let (counts, keeper, stop) = (answers.counts.clone(), self.secure.keeper.clone(), stop.clone());
+        let admission = self.admission.map(|(listener, answers)| {
+            let (shown, keeper, stop) = (answers.clone(), self.secure.keeper.clone(), stop.clone());
             tasks.spawn("webhooks' port", OnExit::StopProcess, async move {
                 answers.serve(keeper, listener, stop, grace).await;
                 Ok(())
             });
-            counts
+            shown
         });
         let (server, secure, listener, stop) = (server.clone(), self.secure, self.listener, stop.clone());
         tasks.spawn("secured", OnExit::StopProcess, async move {
             server.serve_at(secure, listener, stop, grace).await;
             Ok(())
         });
-        counts
+        admission
     }
 }

@@ -29,8 +29,8 @@ pub struct Pages {
     pub server: Server,
     /// The secured port, if there is one.
     pub(crate) secure: Option<crate::secure::Secure>,
-    /// What webhooks were asked, if there are some.
-    pub(crate) admission: Option<std::sync::Arc<crate::admission::Counts>>,
+    /// What answers webhooks, if something does.
+    pub(crate) admission: Option<crate::admission::Admission>,
     /// What was not listed yet, where a cluster is served.
     pub(crate) awaited: Option<kubernetes::Awaited>,
 }

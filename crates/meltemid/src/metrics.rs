@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::{Encoder, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
-use crate::admission;
+use crate::admission::Admission;
 use crate::authority::Stage;
 use crate::debug::Pages;
 use crate::secure::Secure;
@@ -46,10 +46,15 @@ pub(crate) fn text(pages: &Pages) -> anyhow::Result<String> {
     Ok(String::from_utf8(out)?)
 }
 
-/// What the API server asked about objects.
-fn validations(registry: &Registry, counts: &admission::Counts) -> anyhow::Result<()> {
+/// What the API server asked about objects and pods.
+fn validations(registry: &Registry, admission: &Admission) -> anyhow::Result<()> {
     let read = |counter: &AtomicU64| i64::try_from(counter.load(Ordering::Relaxed));
+    let (counts, pods) = (&admission.counts, &admission.injector.counts);
     for (name, help, value) in [
+        ("sidecar_injection_requests_total", "Pods that injection was asked about.", read(&pods.requests)?),
+        ("sidecar_injection_success_total", "Pods that were injected.", read(&pods.injected)?),
+        ("sidecar_injection_skip_total", "Pods that were left as they are.", read(&pods.skipped)?),
+        ("sidecar_injection_failure_total", "Pods that could not be injected.", read(&pods.failed)?),
         ("galley_validation_passed", "Objects that validation let pass.", read(&counts.passed)?),
         ("galley_validation_failed", "Objects that validation refused.", read(&counts.failed)?),
         ("galley_validation_http_error", "Requests to validate that were none.", read(&counts.broken)?),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ca::Lifetimes;
 use clap::Parser;
+use inject::NativeSidecars;
 use kubernetes::Place;
 use model::settings::Base;
 use names::Name;
@@ -104,6 +105,9 @@ pub struct Settings {
     /// Namespace of mesh-wide objects.
     #[arg(long, default_value = "istio-system", value_name = "NAMESPACE", env = "POD_NAMESPACE")]
     pub root_namespace: String,
+    /// When injected proxies are init containers that stay: auto (where all nodes know them for good), true, false.
+    #[arg(long, default_value = "auto", value_name = "WHEN", env = "ENABLE_NATIVE_SIDECARS", value_parser = NativeSidecars::parse)]
+    pub native_sidecars: NativeSidecars,
     /// Who this replica is among others.
     #[arg(long, value_name = "NAME", env = "POD_NAME")]
     pub pod_name: Option<String>,

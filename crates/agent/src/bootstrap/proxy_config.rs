@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use api::mesh::strictly;
+use api::mesh::{proxy_defaults, strictly};
 use serde_json::{Value, json};
 
 use super::{Input, Refused};
@@ -14,17 +14,7 @@ pub(super) fn effective(
     annotations: &BTreeMap<String, String>,
     warnings: &mut Vec<String>,
 ) -> Result<Value, Refused> {
-    let mut config = json!({
-        "configPath": "./etc/istio/proxy",
-        "serviceCluster": "istio-proxy",
-        "drainDuration": "45s",
-        "terminationDrainDuration": "5s",
-        "proxyAdminPort": 15000,
-        "controlPlaneAuthPolicy": "MUTUAL_TLS",
-        "discoveryAddress": "istiod.istio-system.svc:15012",
-        "statNameLength": 189,
-        "statusPort": 15020,
-    });
+    let mut config = Value::Object(proxy_defaults());
     if let Some(text) = &input.mesh_config {
         let mesh = strictly("MeshConfig", text).map_err(|error| Refused(format!("mesh config: {error}")))?;
         merge(&mut config, &mesh["defaultConfig"]);

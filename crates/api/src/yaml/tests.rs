@@ -74,3 +74,13 @@ fn marks_and_line_ends_of_other_systems_are_read() {
     assert_eq!(value("\u{feff}a: 1\r\nb: |\r\n  x\r\n  y\r\nc: d\r\n"), json!({"a": 1, "b": "x\ny\n", "c": "d"}));
     assert_eq!(value("\u{feff}{\"a\": [1, \"x\"]}"), json!({"a": [1, "x"]}));
 }
+
+#[test]
+fn parts_are_the_text_and_keep_its_lines() {
+    let text = "# first\na: 1\n---\n# second\nb: 2\n--- {c: 3}\n---\n";
+    let parts = parts(text);
+    assert_eq!(parts.iter().map(|part| part.text).collect::<String>(), text);
+    let lines: Vec<u32> = parts.iter().map(|part| part.line).collect();
+    assert_eq!(lines, [1, 3, 6, 7]);
+    assert_eq!(parts[1].documents(None).unwrap()[0].place("b").line, 5);
+}

@@ -1,6 +1,7 @@
 //! The envelope of webhooks: `AdmissionReview` in, `AdmissionReview` out, as `admission.k8s.io/v1` or `v1beta1`. What is decided is for
 //! others.
 
+use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -35,6 +36,8 @@ pub(super) struct Verdict {
     pub(super) refused: Option<String>,
     /// What is said to the user either way.
     pub(super) warnings: Vec<String>,
+    /// What is changed (RFC 6902).
+    pub(super) patch: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -46,6 +49,10 @@ struct Answer {
     status: Option<Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
 }
 
 /// Answers a review.
@@ -70,9 +77,11 @@ pub(super) fn answer(review: Value, decide: impl FnOnce(Request) -> Verdict) -> 
         ));
     }
     let uid = review.request.uid.clone();
-    let Verdict { refused, warnings } = decide(review.request);
+    let Verdict { refused, warnings, patch } = decide(review.request);
     let status = refused.as_ref().map(|message| json!({ "code": 400, "reason": "BadRequest", "message": message }));
-    let answer = Answer { uid, allowed: refused.is_none(), status, warnings: bounded(warnings) };
+    let patch = patch.map(|patch| BASE64.encode(patch.to_string().as_bytes()));
+    let patch_type = patch.as_ref().map(|_| "JSONPatch");
+    let answer = Answer { uid, allowed: refused.is_none(), status, warnings: bounded(warnings), patch_type, patch };
     Ok(json!({ "apiVersion": review.api_version, "kind": "AdmissionReview", "response": answer }))
 }
 
@@ -111,7 +120,7 @@ mod tests {
     fn an_answer_has_the_version_and_uid_of_its_question() {
         for version in VERSIONS {
             let asked = json!({ "apiVersion": version, "kind": "AdmissionReview", "request": { "uid": "u-1" } });
-            let refused = answer(asked, |_| Verdict { refused: Some("no".into()), warnings: Vec::new() }).unwrap();
+            let refused = answer(asked, |_| Verdict { refused: Some("no".into()), ..Verdict::default() }).unwrap();
             assert_eq!(refused["apiVersion"], version);
             assert_eq!(refused["response"]["uid"], "u-1");
             assert_eq!(refused["response"]["allowed"], false);

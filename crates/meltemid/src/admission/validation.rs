@@ -43,11 +43,11 @@ pub(super) fn judge(request: Request, mesh: Option<&Mesh>, counts: &Counts) -> V
     let warnings = others.iter().map(said).chain(across.map(|issue| coded(&issue))).collect();
     if errors.is_empty() {
         counts.passed.fetch_add(1, Ordering::Relaxed);
-        return Verdict { refused: None, warnings };
+        return Verdict { warnings, ..Verdict::default() };
     }
     counts.failed.fetch_add(1, Ordering::Relaxed);
     let refused = errors.iter().map(said).collect::<Vec<_>>().join("; ");
-    Verdict { refused: Some(refused), warnings }
+    Verdict { refused: Some(refused), warnings, patch: None }
 }
 
 fn coded(issue: &Issue) -> String {
