@@ -52,7 +52,7 @@ fn kinds_are_served_under_all_names(cluster: &Cluster) {
         cluster.kubectl(&["get", names]).unwrap();
     }
     let explained = cluster.kubectl(&["explain", "virtualservice.spec.http.retries.attempts"]).unwrap();
-    assert!(explained.contains("0 switches retries off"), "{explained}");
+    assert!(explained.contains("How often; 0 switches retries off"), "{explained}");
 }
 
 /// What kubectl says of an object that is not kept: whether it would be taken, and why not.

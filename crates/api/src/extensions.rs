@@ -25,44 +25,44 @@ spec_kind!(TrafficExtension, GROUP, &["v1alpha1"], "trafficextensions", traffic_
 #[serde(rename_all = "camelCase", default)]
 #[schemars(transform = one_target())]
 pub struct WasmPlugin {
-    /// Which workloads.
+    /// The workloads it is for; all of the namespace without.
     pub selector: Option<MatchSelector>,
     /// What it is attached to: the older form.
     pub target_ref: Option<PolicyTargetReference>,
     /// What it is attached to.
     #[schemars(length(max = 16))]
     pub target_refs: Vec<PolicyTargetReference>,
-    /// Where among the filters.
+    /// Where among the filters it stands.
     pub phase: Option<PluginPhase>,
-    /// Higher first.
+    /// Among those of a phase higher ones come first.
     #[schemars(transform = nullable)]
     pub priority: Option<i32>,
-    /// Which traffic.
+    /// Traffic it is for: any of these; all without.
     pub r#match: Vec<TrafficSelector>,
-    /// Where it is.
+    /// Where the module is: http, https, file, or an image.
     #[schemars(length(min = 1), transform = required, transform = address_rule())]
     pub url: Name,
-    /// Its checksum.
+    /// Checksum of the module.
     #[schemars(regex(pattern = SHA256))]
     pub sha256: Name,
-    /// When it is fetched.
+    /// When the image is fetched.
     pub image_pull_policy: Option<PullPolicy>,
-    /// A Secret of the namespace.
+    /// Secret of the namespace for the registry.
     #[schemars(length(min = 1, max = 253))]
     pub image_pull_secret: Option<Name>,
     /// Not used.
     pub verification_key: Name,
-    /// Its settings.
+    /// Settings that the module is given.
     #[schemars(schema_with = "any_mapping")]
     pub plugin_config: Option<Value>,
-    /// Its name.
+    /// Name that the module is given.
     #[schemars(length(min = 1, max = 256))]
     pub plugin_name: Option<Name>,
-    /// What happens without it.
+    /// What happens to traffic when the module fails.
     pub fail_strategy: Option<FailStrategy>,
-    /// Its environment.
+    /// What the module runs in.
     pub vm_config: Option<VmConfig>,
-    /// HTTP or network.
+    /// HTTP or network filter.
     pub r#type: Option<PluginType>,
 }
 
@@ -76,21 +76,21 @@ pub struct WasmPlugin {
     "only one of targetRefs or selector can be set",
 ))]
 pub struct TrafficExtension {
-    /// Which workloads.
+    /// The workloads it is for; all of the namespace without.
     pub selector: Option<MatchSelector>,
     /// What it is attached to.
     #[schemars(length(max = 16))]
     pub target_refs: Vec<PolicyTargetReference>,
-    /// Where among the filters.
+    /// Where among the filters it stands.
     pub phase: Option<ExecutionPhase>,
-    /// Higher first.
+    /// Among those of a phase higher ones come first.
     #[schemars(transform = nullable)]
     pub priority: Option<i32>,
-    /// Which traffic.
+    /// Traffic it is for: any of these; all without.
     pub r#match: Vec<TrafficSelector>,
-    /// WebAssembly.
+    /// The filter is a WebAssembly module.
     pub wasm: Option<WasmConfig>,
-    /// Lua.
+    /// The filter is a program in Lua.
     pub lua: Option<LuaConfig>,
 }
 
@@ -98,30 +98,30 @@ pub struct TrafficExtension {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WasmConfig {
-    /// Where it is.
+    /// Where the module is: http, https, file, or an image.
     #[schemars(length(min = 1), transform = required, transform = address_rule())]
     pub url: Name,
-    /// Its checksum.
+    /// Checksum of the module.
     #[schemars(regex(pattern = SHA256))]
     pub sha256: Name,
-    /// When it is fetched.
+    /// When the image is fetched.
     pub image_pull_policy: Option<PullPolicy>,
-    /// A Secret of the namespace.
+    /// Secret of the namespace for the registry.
     #[schemars(length(min = 1, max = 253))]
     pub image_pull_secret: Option<Name>,
     /// Not used.
     pub verification_key: Name,
-    /// Its settings.
+    /// Settings that the module is given.
     #[schemars(schema_with = "any_mapping")]
     pub plugin_config: Option<Value>,
-    /// Its name.
+    /// Name that the module is given.
     #[schemars(length(min = 1, max = 256))]
     pub plugin_name: Option<Name>,
-    /// What happens without it.
+    /// What happens to traffic when the module fails.
     pub fail_strategy: Option<FailStrategy>,
-    /// Its environment.
+    /// What the module runs in.
     pub vm_config: Option<VmConfig>,
-    /// HTTP or network.
+    /// HTTP or network filter.
     pub r#type: Option<PluginType>,
 }
 
@@ -148,9 +148,9 @@ pub struct LuaConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TrafficSelector {
-    /// Client, server or both.
+    /// What is sent, received, or both.
     pub mode: Option<TrafficMode>,
-    /// On these ports.
+    /// Traffic on these ports; all without.
     #[schemars(transform = KeyedBy("number"))]
     pub ports: Vec<TrafficPort>,
 }
@@ -168,7 +168,7 @@ pub struct TrafficPort {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VmConfig {
-    /// Its variables.
+    /// Environment variables of the module.
     #[schemars(length(max = 256), transform = KeyedBy("name"))]
     pub env: Vec<EnvVar>,
 }
@@ -181,12 +181,12 @@ pub struct VmConfig {
     "a variable of the host has no value here",
 ))]
 pub struct EnvVar {
-    /// Its name.
+    /// Name of the variable.
     #[schemars(length(min = 1, max = 256), transform = required)]
     pub name: Name,
-    /// Where its value comes from.
+    /// Where its value comes from; INLINE when unset.
     pub value_from: Option<EnvValueSource>,
-    /// Its value.
+    /// Value of the variable, for INLINE.
     #[schemars(length(max = 2048))]
     pub value: Name,
 }

@@ -160,11 +160,11 @@ impl JsonSchema for Duration {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(transform = AtMostOne("exact | prefix | regex"))]
 pub struct StringMatch {
-    /// Equal.
+    /// It is equal to this.
     pub exact: Option<Name>,
-    /// Starts with.
+    /// It starts with this.
     pub prefix: Option<Name>,
-    /// The whole matches this RE2 expression.
+    /// All of it fits this expression, in RE2.
     pub regex: Option<Name>,
 }
 

@@ -11,7 +11,7 @@ use crate::schema::{AtMost, Each, Rule, no_wildcard, required};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MatchSelector {
-    /// All of these.
+    /// Workloads that have all of these labels.
     #[schemars(extend("maxProperties" = 4096))]
     #[schemars(transform = Rule(
         "self.all(key, key != '' && !key.contains('*'))",
@@ -26,13 +26,13 @@ pub struct MatchSelector {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PolicyTargetReference {
-    /// API group; empty for core.
+    /// API group of the target; empty for core.
     #[schemars(length(max = 253), regex(pattern = GROUP))]
     pub group: Name,
-    /// Kind.
+    /// Kind of the target.
     #[schemars(length(min = 1, max = 63), regex(pattern = KIND), transform = required)]
     pub kind: Name,
-    /// Name.
+    /// Name of the target.
     #[schemars(length(min = 1, max = 253), transform = required)]
     pub name: Name,
     /// Not supported: other namespaces cannot be referred to.

@@ -26,18 +26,18 @@ spec_kind!(
 #[serde(rename_all = "camelCase", default)]
 #[schemars(transform = one_target())]
 pub struct Telemetry {
-    /// Which workloads.
+    /// The workloads it is for; all of the namespace without.
     pub selector: Option<MatchSelector>,
     /// What it is attached to: the older form.
     pub target_ref: Option<PolicyTargetReference>,
     /// What it is attached to.
     #[schemars(length(max = 16))]
     pub target_refs: Vec<PolicyTargetReference>,
-    /// Tracing.
+    /// What is traced.
     pub tracing: Vec<Tracing>,
-    /// Metrics.
+    /// What is counted.
     pub metrics: Vec<Metrics>,
-    /// Logs.
+    /// What is logged.
     pub access_logging: Vec<AccessLogging>,
 }
 
@@ -45,25 +45,25 @@ pub struct Telemetry {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Tracing {
-    /// Which side.
+    /// Requests it is for: those sent, received, or both.
     pub r#match: Option<ModeSelector>,
-    /// To whom.
+    /// Where spans go: extension providers of the mesh.
     pub providers: Vec<ProviderRef>,
-    /// 0 to 100.
+    /// Share of requests that is traced, 0 to 100.
     #[schemars(range(min = 0, max = 100), transform = nullable)]
     pub random_sampling_percentage: Option<f64>,
-    /// No spans.
+    /// Whether no spans are reported.
     #[schemars(transform = nullable)]
     pub disable_span_reporting: Option<bool>,
-    /// Further tags.
+    /// Further tags of spans, by name.
     pub custom_tags: BTreeMap<Name, CustomTag>,
-    /// Sampling goes by the request id.
+    /// Whether sampling goes by the request id; true when unset.
     #[schemars(transform = nullable)]
     pub use_request_id_for_trace_sampling: Option<bool>,
-    /// Istio's own tags.
+    /// Whether spans have the tags of the mesh; true when unset.
     #[schemars(transform = nullable)]
     pub enable_istio_tags: Option<bool>,
-    /// Headers are not passed on.
+    /// Whether trace headers are not passed on.
     #[schemars(transform = nullable)]
     pub disable_context_propagation: Option<bool>,
 }
@@ -72,7 +72,7 @@ pub struct Tracing {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ModeSelector {
-    /// Client, server or both.
+    /// What is sent, received, or both.
     pub mode: Option<WorkloadMode>,
 }
 
@@ -80,7 +80,7 @@ pub struct ModeSelector {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProviderRef {
-    /// Its name.
+    /// Name of the extension provider.
     #[schemars(length(min = 1), transform = required)]
     pub name: Name,
 }
@@ -90,13 +90,13 @@ pub struct ProviderRef {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(transform = AtMostOne("literal | environment | header | formatter"))]
 pub struct CustomTag {
-    /// As written.
+    /// A fixed value.
     pub literal: Option<Valued>,
-    /// From the proxy's environment.
+    /// A variable of the proxy.
     pub environment: Option<Named>,
-    /// From a header.
+    /// A header of the request.
     pub header: Option<Named>,
-    /// From a format.
+    /// A format of the access log.
     pub formatter: Option<Valued>,
 }
 
@@ -104,7 +104,7 @@ pub struct CustomTag {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Valued {
-    /// Not empty.
+    /// The value.
     #[schemars(length(min = 1), transform = required)]
     pub value: Name,
 }
@@ -113,10 +113,10 @@ pub struct Valued {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Named {
-    /// Not empty.
+    /// The name.
     #[schemars(length(min = 1), transform = required)]
     pub name: Name,
-    /// Without it.
+    /// What is taken where there is none.
     pub default_value: Name,
 }
 
@@ -124,11 +124,11 @@ pub struct Named {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Metrics {
-    /// To whom.
+    /// Where metrics go: extension providers of the mesh.
     pub providers: Vec<ProviderRef>,
-    /// Later ones win.
+    /// Changes of metrics; later ones win.
     pub overrides: Vec<MetricsOverrides>,
-    /// Of TCP.
+    /// Time between two reports of open TCP connections.
     pub reporting_interval: Option<Duration>,
 }
 
@@ -136,12 +136,12 @@ pub struct Metrics {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MetricsOverrides {
-    /// Which.
+    /// Metrics that are changed; all without.
     pub r#match: Option<MetricSelector>,
-    /// Not at all.
+    /// Whether they are switched off.
     #[schemars(transform = nullable)]
     pub disabled: Option<bool>,
-    /// Changed tags.
+    /// Changes of tags, by name.
     pub tag_overrides: BTreeMap<Name, TagOverride>,
 }
 
@@ -150,12 +150,12 @@ pub struct MetricsOverrides {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(transform = AtMostOne("metric | customMetric"))]
 pub struct MetricSelector {
-    /// One of Istio's.
+    /// A metric of the mesh.
     pub metric: Option<IstioMetric>,
-    /// Another.
+    /// Another metric.
     #[schemars(length(min = 1))]
     pub custom_metric: Option<Name>,
-    /// Client, server or both.
+    /// What is sent, received, or both.
     pub mode: Option<WorkloadMode>,
 }
 
@@ -171,9 +171,9 @@ pub struct MetricSelector {
     "REMOVE takes no value",
 ))]
 pub struct TagOverride {
-    /// What is done.
+    /// Whether the tag is set or removed.
     pub operation: Option<TagOperation>,
-    /// An expression.
+    /// Expression for the value of the tag.
     pub value: Name,
 }
 
@@ -181,14 +181,14 @@ pub struct TagOverride {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AccessLogging {
-    /// Which side.
+    /// Requests it is for: those sent, received, or both.
     pub r#match: Option<ModeSelector>,
-    /// To whom.
+    /// Where entries go: extension providers of the mesh.
     pub providers: Vec<ProviderRef>,
-    /// Not at all.
+    /// Whether nothing is logged.
     #[schemars(transform = nullable)]
     pub disabled: Option<bool>,
-    /// Which entries.
+    /// Requests that are logged; all without.
     pub filter: Option<LogFilter>,
 }
 
@@ -196,7 +196,7 @@ pub struct AccessLogging {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LogFilter {
-    /// An expression.
+    /// Expression in CEL that is true for what is logged.
     pub expression: Name,
 }
 

@@ -14,16 +14,16 @@ use crate::selectors::MatchSelector;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DestinationRule {
-    /// The host, or a wildcard.
+    /// The host it is for, or a wildcard; short names belong to its own namespace.
     #[schemars(transform = required)]
     pub host: Name,
-    /// For the host as a whole.
+    /// How to talk to the host as a whole.
     pub traffic_policy: Option<TrafficPolicy>,
-    /// Named sets of endpoints.
+    /// Named sets of the endpoints of the host.
     pub subsets: Vec<Subset>,
-    /// Namespaces that see it.
+    /// Namespaces that see it: names, . for its own, * for all.
     pub export_to: Vec<Name>,
-    /// The clients it is for.
+    /// The clients it is for; all without.
     pub workload_selector: Option<MatchSelector>,
 }
 
@@ -31,12 +31,12 @@ pub struct DestinationRule {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Subset {
-    /// Part of the cluster name.
+    /// Its name, by which routes refer to it.
     #[schemars(transform = required)]
     pub name: Name,
-    /// Which endpoints; empty for all.
+    /// Labels of its endpoints; empty for all.
     pub labels: Labels,
-    /// Overrides block by block.
+    /// How to talk to these endpoints; it overrides the policy of the host block by block.
     pub traffic_policy: Option<TrafficPolicy>,
 }
 
@@ -44,7 +44,7 @@ pub struct Subset {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WorkloadSelector {
-    /// All of these.
+    /// Workloads that have all of these labels.
     #[schemars(extend("maxProperties" = 256), transform = Each(AtMost(63)), transform = Each(no_wildcard()))]
     pub labels: Labels,
 }
@@ -53,20 +53,20 @@ pub struct WorkloadSelector {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TrafficPolicy {
-    /// Choosing endpoints.
+    /// How an endpoint is chosen.
     pub load_balancer: Option<LoadBalancerSettings>,
-    /// Limits and timeouts.
+    /// Limits and timeouts of connections and requests.
     pub connection_pool: Option<ConnectionPoolSettings>,
-    /// Ejecting failing endpoints.
+    /// When a failing endpoint is ejected.
     pub outlier_detection: Option<OutlierDetection>,
-    /// Originating TLS.
+    /// TLS towards the host.
     pub tls: Option<ClientTlsSettings>,
-    /// Replaces the blocks above for a port.
+    /// Settings of single ports; nothing of the blocks above is inherited there.
     #[schemars(length(max = 4096))]
     pub port_level_settings: Vec<PortTrafficPolicy>,
-    /// TCP inside HTTP.
+    /// TCP is tunnelled in HTTP to the host.
     pub tunnel: Option<TunnelSettings>,
-    /// PROXY header towards the upstream.
+    /// A PROXY header is sent to the host.
     pub proxy_protocol: Option<ProxyProtocol>,
     /// Limit of concurrent retries.
     pub retry_budget: Option<RetryBudget>,
@@ -76,15 +76,15 @@ pub struct TrafficPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PortTrafficPolicy {
-    /// Which port.
+    /// The port these are for.
     pub port: Option<PortSelector>,
-    /// Choosing endpoints.
+    /// How an endpoint is chosen.
     pub load_balancer: Option<LoadBalancerSettings>,
-    /// Limits and timeouts.
+    /// Limits and timeouts of connections and requests.
     pub connection_pool: Option<ConnectionPoolSettings>,
-    /// Ejecting failing endpoints.
+    /// When a failing endpoint is ejected.
     pub outlier_detection: Option<OutlierDetection>,
-    /// Originating TLS.
+    /// TLS towards the port.
     pub tls: Option<ClientTlsSettings>,
 }
 
@@ -106,7 +106,7 @@ pub struct TunnelSettings {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProxyProtocol {
-    /// V1 or V2.
+    /// Version of the header; V1 when unset.
     pub version: Option<ProxyProtocolVersion>,
 }
 
@@ -114,12 +114,12 @@ pub struct ProxyProtocol {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RetryBudget {
-    /// Of active requests; 20 when unset.
+    /// Share of active requests that may be retries; 20 when unset.
     #[schemars(range(min = 0, max = 100), transform = nullable)]
     pub percent: Option<f64>,
-    /// Always allowed; 3 when unset.
+    /// So many retries are always allowed; 3 when unset.
     pub min_retry_concurrency: u32,
-    /// Window.
+    /// Over which time requests are counted.
     #[schemars(with = "Option<String>")]
     pub budget_interval: Option<Duration>,
 }
@@ -131,17 +131,17 @@ pub struct RetryBudget {
 pub struct LoadBalancerSettings {
     /// An algorithm without settings.
     pub simple: Option<SimpleLb>,
-    /// By hash of the request.
+    /// By hash of something in the request.
     pub consistent_hash: Option<ConsistentHashLb>,
-    /// Preferring near endpoints.
+    /// Whether and how near endpoints are preferred.
     pub locality_lb_setting: Option<LocalityLbSetting>,
     /// Zone aware routing by the proxy.
     pub zone_aware_lb_setting: Option<ZoneAwareLbSetting>,
-    /// Deprecated slow start.
+    /// Deprecated: use warmup.
     pub warmup_duration_secs: Option<Duration>,
-    /// Slow start.
+    /// New endpoints get their share slowly.
     pub warmup: Option<WarmupConfiguration>,
-    /// By load reports of the endpoints.
+    /// By load that endpoints report.
     pub backend_utilization: Option<BackendUtilization>,
 }
 
@@ -149,14 +149,14 @@ pub struct LoadBalancerSettings {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BackendUtilization {
-    /// Weight of errors.
+    /// How much errors count as load.
     pub error_utilization_penalty_percent: Option<u32>,
     /// Which reported metrics count.
     pub metric_names_for_computing_utilization: Vec<Name>,
-    /// When weights are forgotten.
+    /// When the weight of an endpoint that reports nothing is forgotten.
     #[schemars(with = "Option<String>")]
     pub weight_expiration_period: Option<Duration>,
-    /// When weights begin to count.
+    /// How long an endpoint reports before its weight counts.
     #[schemars(with = "Option<String>")]
     pub weight_stabilization_period: Option<Duration>,
     /// How often weights are computed.
@@ -170,19 +170,19 @@ pub struct BackendUtilization {
 #[schemars(transform = AtMostOne("httpHeaderName | httpCookie | useSourceIp | httpQueryParameterName"))]
 #[schemars(transform = AtMostOne("ringHash | maglev"))]
 pub struct ConsistentHashLb {
-    /// Of a header.
+    /// The header that is hashed.
     pub http_header_name: Option<Name>,
-    /// Of a cookie.
+    /// The cookie that is hashed.
     pub http_cookie: Option<HttpCookie>,
-    /// Of the client's address.
+    /// The address of the client is hashed.
     pub use_source_ip: Option<bool>,
-    /// Of a query parameter.
+    /// The query parameter that is hashed.
     pub http_query_parameter_name: Option<Name>,
-    /// Ring.
+    /// Endpoints stand on a ring of hashes.
     pub ring_hash: Option<RingHash>,
-    /// Maglev table.
+    /// Endpoints stand in a Maglev table.
     pub maglev: Option<MagLev>,
-    /// Deprecated ring size.
+    /// Deprecated: use ringHash.minimumRingSize.
     pub minimum_ring_size: Option<u64>,
 }
 
@@ -190,7 +190,7 @@ pub struct ConsistentHashLb {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RingHash {
-    /// At least so many entries.
+    /// The ring has at least so many entries.
     pub minimum_ring_size: Option<u64>,
 }
 
@@ -198,7 +198,7 @@ pub struct RingHash {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MagLev {
-    /// A prime.
+    /// Size of the table, a prime below 5000011.
     pub table_size: Option<u64>,
 }
 
@@ -206,15 +206,15 @@ pub struct MagLev {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpCookie {
-    /// Its name.
+    /// Name of the cookie.
     #[schemars(transform = required)]
     pub name: Name,
-    /// Its path.
+    /// Path of the cookie.
     pub path: Name,
-    /// Its lifetime; none is made when unset.
+    /// Lifetime of a cookie that is made where none is; none is made when unset.
     #[schemars(with = "Option<String>")]
     pub ttl: Option<Duration>,
-    /// Further attributes.
+    /// Further attributes of a cookie that is made.
     pub attributes: Vec<CookieAttribute>,
 }
 
@@ -222,10 +222,10 @@ pub struct HttpCookie {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CookieAttribute {
-    /// Its name.
+    /// Name of the attribute.
     #[schemars(transform = required)]
     pub name: Name,
-    /// Its value.
+    /// Value of the attribute.
     pub value: Name,
 }
 
@@ -233,13 +233,13 @@ pub struct CookieAttribute {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WarmupConfiguration {
-    /// Window.
+    /// How long an endpoint is new.
     #[schemars(transform = required)]
     pub duration: Option<Duration>,
-    /// Weight at the start; 10 when unset.
+    /// Share of its weight that it begins with; 10 when unset.
     #[schemars(range(min = 0, max = 100), transform = nullable)]
     pub minimum_percent: Option<f64>,
-    /// Curve; 1 when unset.
+    /// How its share grows; 1, evenly, when unset.
     #[schemars(range(min = 0), transform = nullable)]
     pub aggression: Option<f64>,
 }
@@ -248,13 +248,13 @@ pub struct WarmupConfiguration {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LocalityLbSetting {
-    /// Shares by locality.
+    /// Shares of traffic by where it comes from.
     pub distribute: Vec<Distribute>,
-    /// Which region next.
+    /// Which region takes over from which.
     pub failover: Vec<Failover>,
-    /// Labels in order of importance.
+    /// Labels by which endpoints are near, the most important first.
     pub failover_priority: Vec<Name>,
-    /// The mesh decides when unset.
+    /// Whether at all; the mesh decides when unset.
     #[schemars(transform = nullable)]
     pub enabled: Option<bool>,
 }
@@ -263,9 +263,9 @@ pub struct LocalityLbSetting {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Distribute {
-    /// `region/zone/subzone`, with `*`.
+    /// Where the traffic comes from: region/zone/subzone, with * at the end.
     pub from: Name,
-    /// Shares that sum to 100.
+    /// Shares of localities, which sum to 100.
     pub to: BTreeMap<Name, u32>,
 }
 
@@ -273,9 +273,9 @@ pub struct Distribute {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Failover {
-    /// Region.
+    /// The region that fails.
     pub from: Name,
-    /// Region.
+    /// The region that takes over.
     pub to: Name,
 }
 
@@ -283,14 +283,14 @@ pub struct Failover {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ZoneAwareLbSetting {
-    /// On or off.
+    /// Whether at all.
     #[schemars(transform = nullable)]
     pub enabled: Option<bool>,
-    /// Which region next.
+    /// Which region takes over from which.
     pub failover: Vec<Failover>,
-    /// Labels in order of importance.
+    /// Labels by which endpoints are near, the most important first.
     pub failover_priority: Vec<Name>,
-    /// Below it, off.
+    /// With fewer endpoints it is off.
     #[schemars(range(min = 1, max = 4_294_967_295_u32), transform = nullable)]
     pub min_cluster_size: Option<u64>,
 }
@@ -299,9 +299,9 @@ pub struct ZoneAwareLbSetting {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ConnectionPoolSettings {
-    /// Of connections.
+    /// Limits of connections.
     pub tcp: Option<TcpSettings>,
-    /// Of requests.
+    /// Limits of requests.
     pub http: Option<HttpSettings>,
 }
 
@@ -309,15 +309,15 @@ pub struct ConnectionPoolSettings {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TcpSettings {
-    /// To all endpoints together.
+    /// Most connections to all endpoints together.
     pub max_connections: i32,
-    /// Of the connection.
+    /// How long connecting may take.
     pub connect_timeout: Option<Duration>,
-    /// Probes.
+    /// Probes of idle connections.
     pub tcp_keepalive: Option<TcpKeepalive>,
-    /// Then it is closed.
+    /// A connection is closed after this time.
     pub max_connection_duration: Option<Duration>,
-    /// Then it is closed; 0s never.
+    /// A connection without traffic is closed after this time; 0s never.
     #[schemars(with = "Option<String>")]
     pub idle_timeout: Option<Duration>,
 }
@@ -326,11 +326,11 @@ pub struct TcpSettings {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TcpKeepalive {
-    /// How many.
+    /// So many probes without answer, and the connection is dead.
     pub probes: u32,
-    /// After how long.
+    /// How long a connection is idle before the first probe.
     pub time: Option<Duration>,
-    /// How often.
+    /// Time between two probes.
     pub interval: Option<Duration>,
 }
 
@@ -338,24 +338,24 @@ pub struct TcpKeepalive {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpSettings {
-    /// Waiting for a connection.
+    /// Most requests that wait for a connection.
     pub http1_max_pending_requests: i32,
-    /// Active, HTTP/1 too.
+    /// Most active requests, of HTTP/1 too.
     pub http2_max_requests: i32,
-    /// 1 disables keep-alive.
+    /// Most requests on a connection; 1 switches keep-alive off.
     pub max_requests_per_connection: i32,
-    /// Active.
+    /// Most active retries.
     pub max_retries: i32,
-    /// Of connections.
+    /// A connection without requests is closed after this time.
     pub idle_timeout: Option<Duration>,
     /// Whether HTTP/1 becomes HTTP/2.
     #[serde(rename = "h2UpgradePolicy")]
     pub h2_upgrade_policy: Option<H2UpgradePolicy>,
-    /// Speak what the client speaks.
+    /// Whether the protocol is the one that the client speaks.
     pub use_client_protocol: bool,
-    /// Per HTTP/2 connection.
+    /// Most streams on a connection of HTTP/2.
     pub max_concurrent_streams: i32,
-    /// HTTP/2 pings.
+    /// Pings on connections of HTTP/2.
     #[serde(rename = "http2KeepAlive")]
     pub http2_keep_alive: Option<ConnectionKeepalive>,
 }
@@ -364,9 +364,9 @@ pub struct HttpSettings {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ConnectionKeepalive {
-    /// How often.
+    /// Time between two pings.
     pub interval: Option<Duration>,
-    /// How long to wait.
+    /// How long an answer may take.
     pub timeout: Option<Duration>,
 }
 
@@ -374,29 +374,29 @@ pub struct ConnectionKeepalive {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct OutlierDetection {
-    /// Deprecated, without effect.
+    /// Deprecated and without effect.
     pub consecutive_errors: i32,
-    /// Count connection failures apart.
+    /// Whether failures to connect are counted apart from bad answers.
     pub split_external_local_origin_errors: bool,
-    /// Connection failures until ejection.
+    /// So many failures to connect eject an endpoint.
     #[schemars(transform = nullable)]
     pub consecutive_local_origin_failures: Option<u32>,
-    /// 502, 503, 504 until ejection; 0 switches off.
+    /// So many answers 502, 503 and 504 eject an endpoint; 0 switches it off.
     #[schemars(transform = nullable)]
     pub consecutive_gateway_errors: Option<u32>,
-    /// 5xx until ejection; 0 switches off.
+    /// So many answers 5xx eject an endpoint; 0 switches it off.
     #[serde(rename = "consecutive5xxErrors")]
     #[schemars(transform = nullable)]
     pub consecutive5xx_errors: Option<u32>,
-    /// Between sweeps.
+    /// Time between two looks at the endpoints.
     pub interval: Option<Duration>,
-    /// Times the number of ejections.
+    /// How long an endpoint is out, times the number of its ejections.
     pub base_ejection_time: Option<Duration>,
-    /// Of the endpoints.
+    /// Largest share of endpoints that may be out.
     pub max_ejection_percent: i32,
-    /// Below it, ejections do not count.
+    /// With a smaller share of healthy endpoints, ejections do not count.
     pub min_health_percent: i32,
-    /// Which statuses are errors.
+    /// Statuses of answers that count as errors.
     #[schemars(inner(range(min = 100, max = 599)))]
     pub outlier_detection_http_error_codes: Vec<u32>,
 }
@@ -405,24 +405,24 @@ pub struct OutlierDetection {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClientTlsSettings {
-    /// Which kind.
+    /// Whether and how.
     pub mode: Option<ClientTlsMode>,
-    /// File.
+    /// File of the own certificate, for MUTUAL.
     pub client_certificate: Name,
-    /// File.
+    /// File of the own key, for MUTUAL.
     pub private_key: Name,
-    /// File, or `system`.
+    /// File of certificates that the server is trusted by; system for those of the system.
     pub ca_certificates: Name,
-    /// Secret.
+    /// Secret with certificates, for gateways.
     pub credential_name: Name,
-    /// Names that the server may have.
+    /// Names that the certificate of the server may have.
     pub subject_alt_names: Vec<Name>,
-    /// Server name to send.
+    /// Server name that is sent.
     pub sni: Name,
-    /// Accept anybody.
+    /// Whether the certificate of the server is not looked at.
     #[schemars(transform = nullable)]
     pub insecure_skip_verify: Option<bool>,
-    /// File.
+    /// File of revoked certificates.
     pub ca_crl: Name,
 }
 

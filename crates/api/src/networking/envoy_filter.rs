@@ -20,14 +20,14 @@ use crate::selectors::PolicyTargetReference;
     "only one of targetRefs or workloadSelector can be set",
 ))]
 pub struct EnvoyFilter {
-    /// Which workloads.
+    /// The workloads whose proxies are patched; all of the namespace without.
     pub workload_selector: Option<WorkloadSelector>,
     /// What it is attached to.
     #[schemars(length(max = 16))]
     pub target_refs: Vec<PolicyTargetReference>,
-    /// In the order in which they are applied.
+    /// Patches, in the order in which they are applied.
     pub config_patches: Vec<ConfigPatch>,
-    /// Lower first.
+    /// Lower ones are applied first; 0 when unset.
     pub priority: i32,
 }
 
@@ -35,11 +35,11 @@ pub struct EnvoyFilter {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ConfigPatch {
-    /// What is patched.
+    /// What kind of object is patched.
     pub apply_to: Option<ApplyTo>,
-    /// Which of them.
+    /// Which objects of the kind; all without.
     pub r#match: Option<PatchMatch>,
-    /// How.
+    /// What is changed.
     pub patch: Option<Patch>,
 }
 
@@ -47,12 +47,12 @@ pub struct ConfigPatch {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Patch {
-    /// What is done.
+    /// How it is changed.
     pub operation: Option<PatchOperation>,
-    /// With what.
+    /// With what, as Envoy writes it.
     #[schemars(schema_with = "any_mapping")]
     pub value: Option<Value>,
-    /// Where a filter is put.
+    /// Where an HTTP filter is put.
     pub filter_class: Option<FilterClass>,
 }
 
@@ -65,14 +65,14 @@ pub struct Patch {
     "context WAYPOINT and a waypoint match go together",
 ))]
 pub struct PatchMatch {
-    /// Which side.
+    /// Which side of the proxies.
     pub context: Option<PatchContext>,
 
     /// Which proxies.
     pub proxy: Option<ProxyMatch>,
-    /// Which listeners.
+    /// Which listeners, and what in them.
     pub listener: Option<ListenerMatch>,
-    /// Which routes.
+    /// Which route configurations, and what in them.
     pub route_configuration: Option<RouteConfigurationMatch>,
     /// Which clusters.
     pub cluster: Option<ClusterMatch>,
@@ -84,9 +84,9 @@ pub struct PatchMatch {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProxyMatch {
-    /// Expression for the version.
+    /// Expression that the version of the proxy fits.
     pub proxy_version: Name,
-    /// Metadata, word for word.
+    /// Metadata of the proxy, word for word.
     pub metadata: BTreeMap<Name, Name>,
 }
 
@@ -96,11 +96,11 @@ pub struct ProxyMatch {
 pub struct ClusterMatch {
     /// Port of the service.
     pub port_number: u32,
-    /// Its host.
+    /// Host of the service.
     pub service: Name,
-    /// Its subset.
+    /// Subset of the service.
     pub subset: Name,
-    /// The name, word for word.
+    /// Name of the cluster, word for word.
     pub name: Name,
 }
 
@@ -112,11 +112,11 @@ pub struct RouteConfigurationMatch {
     pub port_number: u32,
     /// Name of a gateway's port.
     pub port_name: Name,
-    /// `namespace/name`.
+    /// The Gateway, as namespace/name.
     pub gateway: Name,
     /// Which virtual hosts.
     pub vhost: Option<VirtualHostMatch>,
-    /// The name, word for word.
+    /// Name of the route configuration, word for word.
     pub name: Name,
 }
 
@@ -124,7 +124,7 @@ pub struct RouteConfigurationMatch {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VirtualHostMatch {
-    /// `host:port`.
+    /// Name of the virtual host, host:port.
     pub name: Name,
     /// One of its domains.
     pub domain_name: Name,
@@ -136,9 +136,9 @@ pub struct VirtualHostMatch {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RouteMatch {
-    /// The name.
+    /// Name of the route.
     pub name: Name,
-    /// What it does.
+    /// What the route does.
     pub action: Option<RouteAction>,
 }
 
@@ -146,15 +146,15 @@ pub struct RouteMatch {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ListenerMatch {
-    /// The port.
+    /// Port of the listener.
     pub port_number: u32,
     /// Name of the port.
     pub port_name: Name,
-    /// Which chains.
+    /// Which filter chains.
     pub filter_chain: Option<FilterChainMatch>,
-    /// A listener filter.
+    /// Name of a listener filter.
     pub listener_filter: Name,
-    /// The name, word for word.
+    /// Name of the listener, word for word.
     pub name: Name,
 }
 
@@ -162,17 +162,17 @@ pub struct ListenerMatch {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FilterChainMatch {
-    /// The name.
+    /// Name of the filter chain.
     pub name: Name,
-    /// A server name.
+    /// A server name that the chain is for.
     pub sni: Name,
-    /// `tls` or `raw_buffer`.
+    /// tls or raw_buffer.
     pub transport_protocol: Name,
-    /// With commas.
+    /// Application protocols of the chain, with commas.
     pub application_protocols: Name,
-    /// Which filters.
+    /// Which network filters.
     pub filter: Option<FilterMatch>,
-    /// The destination port.
+    /// The destination port of the chain.
     pub destination_port: u32,
     /// Name of the transport socket.
     pub transport_socket: Name,
@@ -182,7 +182,7 @@ pub struct FilterChainMatch {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FilterMatch {
-    /// The name.
+    /// Name of the filter.
     pub name: Name,
     /// Which HTTP filter in it.
     pub sub_filter: Option<SubFilterMatch>,
@@ -192,7 +192,7 @@ pub struct FilterMatch {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SubFilterMatch {
-    /// The name.
+    /// Name of the filter.
     pub name: Name,
 }
 
@@ -213,7 +213,7 @@ pub struct WaypointMatch {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WaypointRouteMatch {
-    /// The name.
+    /// Name of the route.
     pub name: Name,
 }
 

@@ -11,9 +11,9 @@ use crate::schema::{Rule, nullable, required};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Gateway {
-    /// What they serve.
+    /// Ports, and the hosts that are served on them.
     pub servers: Vec<Server>,
-    /// Which proxies; empty for all.
+    /// Labels of the gateway proxies; empty for all.
     pub selector: Labels,
 }
 
@@ -21,19 +21,19 @@ pub struct Gateway {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Server {
-    /// The port.
+    /// The port that is served.
     #[schemars(transform = required)]
     pub port: Option<Port>,
-    /// Address, or `unix://` path.
+    /// Address that is bound, or a unix:// path.
     pub bind: Name,
-    /// `[namespace/]host`.
+    /// Hosts that are served, as `[namespace/]host`.
     #[schemars(transform = required)]
     pub hosts: Vec<Name>,
-    /// Certificates.
+    /// TLS of the clients.
     pub tls: Option<ServerTlsSettings>,
     /// Not implemented, as in Istio.
     pub default_endpoint: Name,
-    /// For statistics.
+    /// Name of the server, for statistics.
     pub name: Name,
 }
 
@@ -44,13 +44,13 @@ pub struct Port {
     /// 1 to 65535; 0 with a unix bind.
     #[schemars(transform = required)]
     pub number: u32,
-    /// HTTP, HTTPS, GRPC, TLS, TCP …
+    /// What is spoken on it: HTTP, HTTPS, GRPC, HTTP2, MONGO, TCP or TLS.
     #[schemars(transform = required)]
     pub protocol: Name,
-    /// Unique in the Gateway.
+    /// Its name, unique in the Gateway.
     #[schemars(transform = required)]
     pub name: Name,
-    /// Refused.
+    /// Not supported.
     pub target_port: u32,
 }
 
@@ -66,26 +66,26 @@ pub struct Port {
     "tlsCertificates excludes credentialNames",
 ))]
 pub struct ServerTlsSettings {
-    /// Redirect plain HTTP.
+    /// Whether plain HTTP is answered with a redirect to HTTPS.
     pub https_redirect: bool,
-    /// Which kind.
+    /// Whether TLS is ended here, and whether clients need certificates.
     pub mode: Option<ServerTlsMode>,
-    /// File.
+    /// File of the own certificate.
     pub server_certificate: Name,
-    /// File.
+    /// File of the own key.
     pub private_key: Name,
-    /// File.
+    /// File of certificates that clients are trusted by.
     pub ca_certificates: Name,
-    /// File.
+    /// File of revoked certificates.
     pub ca_crl: Name,
-    /// Secret.
+    /// Secret with the own certificate and key.
     pub credential_name: Name,
-    /// Secrets.
+    /// Secrets with own certificates and keys, one for each kind of key.
     #[schemars(length(min = 1, max = 2))]
     pub credential_names: Vec<Name>,
-    /// Secret of the client CA.
+    /// Secret with certificates that clients are trusted by.
     pub ca_cert_credential_name: Name,
-    /// Files of several certificates.
+    /// Files of own certificates and keys, one for each kind of key.
     #[schemars(length(min = 1, max = 2))]
     pub tls_certificates: Vec<TlsCertificate>,
     /// Names that clients may have.
@@ -94,15 +94,15 @@ pub struct ServerTlsSettings {
     pub verify_certificate_spki: Vec<Name>,
     /// Hashes of certificates that clients may have.
     pub verify_certificate_hash: Vec<Name>,
-    /// Oldest version.
+    /// Oldest version of TLS.
     pub min_protocol_version: Option<TlsProtocol>,
-    /// Newest version.
+    /// Newest version of TLS.
     pub max_protocol_version: Option<TlsProtocol>,
-    /// Allowed suites.
+    /// Cipher suites that are allowed.
     pub cipher_suites: Vec<Name>,
-    /// Allowed curves.
+    /// Curves that are allowed.
     pub ecdh_curves: Vec<Name>,
-    /// Accept any client certificate.
+    /// Whether certificates of clients are not looked at.
     #[schemars(transform = nullable)]
     pub insecure_skip_verify: Option<bool>,
 }
@@ -111,9 +111,9 @@ pub struct ServerTlsSettings {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TlsCertificate {
-    /// File.
+    /// File of the certificate.
     pub server_certificate: Name,
-    /// File.
+    /// File of the key.
     pub private_key: Name,
     /// Not used, as in Istio.
     pub ca_certificates: Name,

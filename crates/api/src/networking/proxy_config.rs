@@ -13,15 +13,15 @@ use crate::selectors::MatchSelector;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProxyConfig {
-    /// Which workloads.
+    /// The workloads it is for; all of the namespace without.
     pub selector: Option<MatchSelector>,
     /// Worker threads; 0 is one for each core.
     #[schemars(range(min = 0), transform = nullable)]
     pub concurrency: Option<i32>,
-    /// Of the proxy's container.
+    /// Variables of the proxy, beside those that it has.
     #[schemars(transform = Each(AtMost(2048)))]
     pub environment_variables: BTreeMap<Name, Name>,
-    /// Of the proxy's container.
+    /// Image of the proxy.
     pub image: Option<ProxyImage>,
 }
 
@@ -29,6 +29,6 @@ pub struct ProxyConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProxyImage {
-    /// `default`, `debug` or `distroless`.
+    /// Kind of the image: default, debug or distroless.
     pub image_type: Name,
 }

@@ -30,7 +30,7 @@ use crate::schema::{Each, KeyedBy, Rule, port, required};
     "endpoints and workloadSelector exclude each other",
 ))]
 pub struct ServiceEntry {
-    /// Its hosts.
+    /// Its host names.
     #[schemars(length(min = 1, max = 256))]
     #[schemars(transform = required)]
     #[schemars(transform = Each(Rule("self != '*'", "the host * is not allowed")))]
@@ -46,16 +46,16 @@ pub struct ServiceEntry {
         "numbers of ports are unique",
     ))]
     pub ports: Vec<ServicePort>,
-    /// In the mesh or outside.
+    /// Whether it is in the mesh or outside.
     pub location: Option<Location>,
-    /// Where endpoints come from.
+    /// Where its endpoints come from.
     pub resolution: Option<Resolution>,
-    /// Its endpoints.
+    /// Its endpoints, one by one.
     #[schemars(length(max = 4096))]
     pub endpoints: Vec<WorkloadEntry>,
     /// Workloads of its namespace that are its endpoints.
     pub workload_selector: Option<WorkloadSelector>,
-    /// Namespaces that see it.
+    /// Namespaces that see it: names, . for its own, * for all, ~ for none.
     pub export_to: Vec<Name>,
     /// Names that its servers may have.
     pub subject_alt_names: Vec<Name>,
@@ -68,13 +68,13 @@ pub struct ServicePort {
     /// 1 to 65535.
     #[schemars(with = "u32", transform = required, transform = port())]
     pub number: u16,
-    /// Detected when empty.
+    /// What is spoken on it; found out when empty.
     #[schemars(length(max = 256))]
     pub protocol: Name,
-    /// Unique.
+    /// Its name, unique in the ServiceEntry.
     #[schemars(length(max = 256), transform = required)]
     pub name: Name,
-    /// Of the endpoints; the number when unset.
+    /// Port of the endpoints; the same when unset.
     #[schemars(with = "Option<u32>", transform = port())]
     pub target_port: Option<u16>,
 }

@@ -12,15 +12,15 @@ use crate::schema::required;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Sidecar {
-    /// Which workloads; all of the namespace without.
+    /// The workloads it is for; all of the namespace without.
     pub workload_selector: Option<WorkloadSelector>,
-    /// What they serve.
+    /// Ports that are served.
     pub ingress: Vec<IstioIngressListener>,
-    /// What they can call.
+    /// Hosts that can be called.
     pub egress: Vec<IstioEgressListener>,
-    /// Limits of what comes in.
+    /// Limits of connections that come in.
     pub inbound_connection_pool: Option<ConnectionPoolSettings>,
-    /// What happens to unknown traffic.
+    /// What happens to traffic to unknown hosts.
     pub outbound_traffic_policy: Option<OutboundTrafficPolicy>,
 }
 
@@ -28,13 +28,13 @@ pub struct Sidecar {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IstioEgressListener {
-    /// All ports when unset.
+    /// The port; all ports when unset.
     pub port: Option<SidecarPort>,
-    /// Address, or `unix://` path.
+    /// Address that is listened on, or a unix:// path.
     pub bind: Name,
-    /// Whether a real port is bound.
+    /// How traffic gets to the proxy.
     pub capture_mode: Option<CaptureMode>,
-    /// `namespace/host`.
+    /// Hosts that can be called, as namespace/host.
     #[schemars(transform = required)]
     pub hosts: Vec<Name>,
 }
@@ -43,18 +43,18 @@ pub struct IstioEgressListener {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IstioIngressListener {
-    /// The port.
+    /// The port that is served.
     #[schemars(transform = required)]
     pub port: Option<SidecarPort>,
-    /// Address.
+    /// Address that is listened on.
     pub bind: Name,
-    /// Whether a real port is bound.
+    /// How traffic gets to the proxy.
     pub capture_mode: Option<CaptureMode>,
     /// Where the application listens.
     pub default_endpoint: Name,
-    /// Certificates.
+    /// TLS of the clients.
     pub tls: Option<ServerTlsSettings>,
-    /// Limits.
+    /// Limits of connections to this port.
     pub connection_pool: Option<ConnectionPoolSettings>,
 }
 
@@ -62,14 +62,14 @@ pub struct IstioIngressListener {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SidecarPort {
-    /// 0 with a unix bind.
+    /// 1 to 65535; 0 with a unix bind.
     #[schemars(with = "u32")]
     pub number: u16,
-    /// What is spoken.
+    /// What is spoken on it.
     pub protocol: Name,
     /// Its name.
     pub name: Name,
-    /// Deprecated.
+    /// Not supported.
     pub target_port: u32,
 }
 
@@ -77,9 +77,9 @@ pub struct SidecarPort {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct OutboundTrafficPolicy {
-    /// REGISTRY_ONLY when the block is there and says nothing.
+    /// REGISTRY_ONLY when unset.
     pub mode: Option<OutboundTrafficPolicyMode>,
-    /// Where unknown traffic goes.
+    /// Where traffic to unknown hosts is sent.
     pub egress_proxy: Option<Destination>,
 }
 

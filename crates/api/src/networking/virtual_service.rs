@@ -23,7 +23,7 @@ pub struct VirtualService {
     pub tls: Vec<TlsRoute>,
     /// Rules for opaque TCP.
     pub tcp: Vec<TcpRoute>,
-    /// Namespaces that see it.
+    /// Namespaces that see it: names, . for its own, * for all.
     pub export_to: Vec<Name>,
 }
 
@@ -32,39 +32,39 @@ pub struct VirtualService {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(transform = Alias("mirrorPercent", "mirror_percent"))]
 pub struct HttpRoute {
-    /// Shown in access logs.
+    /// Its name, shown in access logs.
     pub name: Name,
-    /// Any of these; empty matches everything.
+    /// Requests it is for: any of these; all without.
     pub r#match: Vec<HttpMatchRequest>,
-    /// Weighted destinations.
+    /// Where requests go, by weight.
     pub route: Vec<HttpRouteDestination>,
-    /// Answer with a redirect.
+    /// Requests are answered with a redirect.
     pub redirect: Option<HttpRedirect>,
-    /// Answer at once.
+    /// Requests are answered at once.
     pub direct_response: Option<HttpDirectResponse>,
-    /// Take the routes of another VirtualService.
+    /// The routes of another VirtualService are taken.
     pub delegate: Option<Delegate>,
-    /// Change path or authority.
+    /// Path or host are changed.
     pub rewrite: Option<HttpRewrite>,
-    /// Of the whole request; off by default.
+    /// Of a whole request; none when unset.
     pub timeout: Option<Duration>,
-    /// When and how often to try again.
+    /// When and how often a request is tried again.
     pub retries: Option<HttpRetry>,
-    /// Delays and aborts.
+    /// Delays and aborts, to try what happens.
     pub fault: Option<HttpFaultInjection>,
-    /// Copy requests there.
+    /// A copy of each request goes there.
     pub mirror: Option<Destination>,
-    /// Copy requests to several.
+    /// Copies of requests go to each of these.
     pub mirrors: Vec<HttpMirrorPolicy>,
-    /// Deprecated share of `mirror`.
+    /// Deprecated: use mirrorPercentage.
     #[serde(alias = "mirror_percent")]
     #[schemars(transform = nullable)]
     pub mirror_percent: Option<u32>,
-    /// Share of `mirror`; all when unset.
+    /// Share of requests that is mirrored; all when unset.
     pub mirror_percentage: Option<Percent>,
-    /// Cross-origin rules.
+    /// What pages of other origins may do.
     pub cors_policy: Option<CorsPolicy>,
-    /// Header edits.
+    /// Changes of headers.
     pub headers: Option<Headers>,
 }
 
@@ -72,33 +72,33 @@ pub struct HttpRoute {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpMatchRequest {
-    /// Appended to the route's name.
+    /// Its name, appended to that of the route.
     pub name: Name,
-    /// The path.
+    /// The path of the request.
     pub uri: Option<StringMatch>,
-    /// The scheme.
+    /// The scheme of the request.
     pub scheme: Option<StringMatch>,
-    /// The method.
+    /// The method of the request.
     pub method: Option<StringMatch>,
-    /// The Host header.
+    /// The host of the request.
     pub authority: Option<StringMatch>,
-    /// Headers; an empty match means presence.
+    /// Headers of the request; an empty match asks that one is there.
     pub headers: BTreeMap<Name, StringMatch>,
-    /// The listener's port.
+    /// The port of the listener.
     pub port: Option<u32>,
     /// Labels of the client.
     pub source_labels: Labels,
-    /// Overrides the list above.
+    /// Gateways it is for, instead of those of the VirtualService.
     pub gateways: Vec<Name>,
-    /// Query parameters.
+    /// Query parameters; an empty match asks that one is there.
     pub query_params: BTreeMap<Name, StringMatch>,
-    /// For exact and prefix path matches.
+    /// Whether case does not matter in exact and prefix matches of the path.
     pub ignore_uri_case: bool,
     /// Headers that must not match.
     pub without_headers: BTreeMap<Name, StringMatch>,
     /// Namespace of the client.
     pub source_namespace: Name,
-    /// Statistics of the route.
+    /// Statistics of the route are kept under this name.
     pub stat_prefix: Name,
 }
 
@@ -106,12 +106,12 @@ pub struct HttpMatchRequest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpRouteDestination {
-    /// Where to.
+    /// Where requests go.
     #[schemars(transform = required)]
     pub destination: Option<Destination>,
-    /// Relative share; a single destination gets everything.
+    /// Relative share of requests; a single destination gets all.
     pub weight: i32,
-    /// Header edits for this destination.
+    /// Changes of headers for this destination.
     pub headers: Option<Headers>,
 }
 
@@ -119,12 +119,12 @@ pub struct HttpRouteDestination {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Destination {
-    /// Short names belong to the object's namespace.
+    /// The host; short names belong to the namespace of this object.
     #[schemars(transform = required)]
     pub host: Name,
-    /// A subset of a DestinationRule.
+    /// Subset of the host, from a DestinationRule.
     pub subset: Name,
-    /// Needed when the service has several ports.
+    /// Port of the host; needed when it has several.
     pub port: Option<PortSelector>,
 }
 
@@ -132,9 +132,9 @@ pub struct Destination {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Headers {
-    /// Before forwarding.
+    /// Changes of headers of requests.
     pub request: Option<HeaderOperations>,
-    /// Before answering.
+    /// Changes of headers of answers.
     pub response: Option<HeaderOperations>,
 }
 
@@ -142,11 +142,11 @@ pub struct Headers {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HeaderOperations {
-    /// Overwrite.
+    /// Headers that are overwritten.
     pub set: BTreeMap<Name, Name>,
-    /// Append.
+    /// Headers that are appended.
     pub add: BTreeMap<Name, Name>,
-    /// Remove.
+    /// Headers that are removed.
     pub remove: Vec<Name>,
 }
 
@@ -154,11 +154,11 @@ pub struct HeaderOperations {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpRewrite {
-    /// Replaces the matched path or prefix.
+    /// What the matched path or prefix becomes.
     pub uri: Name,
-    /// Replaces the Host header.
+    /// What the host becomes.
     pub authority: Name,
-    /// Replaces by expression.
+    /// What parts of the path become, by expression.
     pub uri_regex_rewrite: Option<RegexRewrite>,
 }
 
@@ -166,9 +166,9 @@ pub struct HttpRewrite {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RegexRewrite {
-    /// RE2.
+    /// Expression that is replaced, in RE2.
     pub r#match: Name,
-    /// With `\1` for groups.
+    /// What it becomes, with `\1` for its groups.
     pub rewrite: Name,
 }
 
@@ -177,19 +177,19 @@ pub struct RegexRewrite {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(transform = AtMostOne("port | derivePort"))]
 pub struct HttpRedirect {
-    /// New path.
+    /// The new path.
     pub uri: Name,
-    /// New host.
+    /// The new host.
     pub authority: Name,
-    /// New port.
+    /// The new port.
     pub port: Option<u32>,
-    /// Where the port comes from.
+    /// Where the new port comes from.
     pub derive_port: Option<RedirectPortSelection>,
-    /// New scheme.
+    /// The new scheme, http or https.
     pub scheme: Name,
-    /// 301 when unset.
+    /// Status of the answer; 301 when unset.
     pub redirect_code: u32,
-    /// Replaces the matched prefix.
+    /// What the matched prefix of the path becomes.
     pub prefix_rewrite: Name,
 }
 
@@ -197,10 +197,10 @@ pub struct HttpRedirect {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpDirectResponse {
-    /// HTTP status.
+    /// Status of the answer.
     #[schemars(transform = required)]
     pub status: u32,
-    /// Its body.
+    /// Body of the answer.
     pub body: Option<HttpBody>,
 }
 
@@ -209,9 +209,9 @@ pub struct HttpDirectResponse {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(transform = AtMostOne("string | bytes"))]
 pub struct HttpBody {
-    /// Text.
+    /// As text.
     pub string: Option<Name>,
-    /// Base64.
+    /// As bytes, in base64.
     #[schemars(extend("format" = "byte"))]
     pub bytes: Option<Name>,
 }
@@ -220,19 +220,19 @@ pub struct HttpBody {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpRetry {
-    /// 0 switches retries off.
+    /// How often; 0 switches retries off.
     pub attempts: i32,
-    /// Of each try.
+    /// How long each try may take.
     pub per_try_timeout: Option<Duration>,
-    /// Conditions and status codes.
+    /// Conditions and statuses with commas, such as 5xx,reset.
     pub retry_on: Name,
-    /// Also elsewhere.
+    /// Whether endpoints of other localities are tried too.
     #[schemars(transform = nullable)]
     pub retry_remote_localities: Option<bool>,
-    /// Not where it failed; on by default.
+    /// Whether endpoints that failed are left out; true when unset.
     #[schemars(transform = nullable)]
     pub retry_ignore_previous_hosts: Option<bool>,
-    /// Base of the back-off.
+    /// Time before the first retry, which grows.
     pub backoff: Option<Duration>,
 }
 
@@ -240,22 +240,22 @@ pub struct HttpRetry {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CorsPolicy {
-    /// Deprecated: exact origins.
+    /// Deprecated: use allowOrigins.
     pub allow_origin: Vec<Name>,
-    /// Origins.
+    /// Origins that are allowed.
     pub allow_origins: Vec<StringMatch>,
-    /// Methods.
+    /// Methods that are allowed.
     pub allow_methods: Vec<Name>,
-    /// Request headers.
+    /// Headers of requests that are allowed.
     pub allow_headers: Vec<Name>,
-    /// Response headers.
+    /// Headers of answers that pages may see.
     pub expose_headers: Vec<Name>,
     /// How long a preflight may be cached.
     pub max_age: Option<Duration>,
-    /// With credentials.
+    /// Whether requests may carry credentials.
     #[schemars(transform = nullable)]
     pub allow_credentials: Option<bool>,
-    /// What to do with others.
+    /// What happens to preflights of other origins.
     pub unmatched_preflights: Option<UnmatchedPreflights>,
 }
 
@@ -263,9 +263,9 @@ pub struct CorsPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpFaultInjection {
-    /// Before forwarding.
+    /// Requests are delayed.
     pub delay: Option<Delay>,
-    /// Instead of forwarding.
+    /// Requests are answered with an error.
     pub abort: Option<Abort>,
 }
 
@@ -274,13 +274,13 @@ pub struct HttpFaultInjection {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(transform = AtMostOne("fixedDelay | exponentialDelay"))]
 pub struct Delay {
-    /// Deprecated share.
+    /// Deprecated: use percentage.
     pub percent: i32,
     /// How long.
     pub fixed_delay: Option<Duration>,
-    /// Refused, as by Istio.
+    /// Not supported.
     pub exponential_delay: Option<Duration>,
-    /// The share; none when unset.
+    /// Share of requests that is delayed; none when unset.
     pub percentage: Option<Percent>,
 }
 
@@ -289,14 +289,14 @@ pub struct Delay {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(transform = AtMostOne("httpStatus | grpcStatus | http2Error"))]
 pub struct Abort {
-    /// With this status.
+    /// HTTP status of the answer.
     pub http_status: Option<i32>,
-    /// With this gRPC status.
+    /// Name of the gRPC status of the answer.
     pub grpc_status: Option<Name>,
-    /// Refused, as by Istio.
+    /// Not supported.
     #[serde(rename = "http2Error")]
     pub http2_error: Option<Name>,
-    /// The share; none when unset.
+    /// Share of requests that is aborted; none when unset.
     pub percentage: Option<Percent>,
 }
 
@@ -304,10 +304,10 @@ pub struct Abort {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpMirrorPolicy {
-    /// Where to.
+    /// Where copies go.
     #[schemars(transform = required)]
     pub destination: Option<Destination>,
-    /// All when unset.
+    /// Share of requests that is copied; all when unset.
     pub percentage: Option<Percent>,
 }
 
@@ -315,9 +315,9 @@ pub struct HttpMirrorPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Delegate {
-    /// Its name.
+    /// Name of the VirtualService.
     pub name: Name,
-    /// The root's when empty.
+    /// Its namespace; the own one when empty.
     pub namespace: Name,
 }
 
@@ -325,10 +325,10 @@ pub struct Delegate {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TlsRoute {
-    /// Any of these.
+    /// Connections it is for: any of these.
     #[schemars(transform = required)]
     pub r#match: Vec<TlsMatchAttributes>,
-    /// Weighted destinations.
+    /// Where connections go, by weight.
     pub route: Vec<RouteDestination>,
 }
 
@@ -336,16 +336,16 @@ pub struct TlsRoute {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TlsMatchAttributes {
-    /// Server names.
+    /// Server names of the connection.
     #[schemars(transform = required)]
     pub sni_hosts: Vec<Name>,
     /// Destination addresses.
     pub destination_subnets: Vec<Name>,
-    /// The listener's port.
+    /// The port of the listener.
     pub port: u32,
     /// Labels of the client.
     pub source_labels: Labels,
-    /// Overrides the list above.
+    /// Gateways it is for, instead of those of the VirtualService.
     pub gateways: Vec<Name>,
     /// Namespace of the client.
     pub source_namespace: Name,
@@ -355,9 +355,9 @@ pub struct TlsMatchAttributes {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TcpRoute {
-    /// Any of these; empty matches everything.
+    /// Connections it is for: any of these; all without.
     pub r#match: Vec<L4MatchAttributes>,
-    /// Weighted destinations.
+    /// Where connections go, by weight.
     pub route: Vec<RouteDestination>,
 }
 
@@ -367,13 +367,13 @@ pub struct TcpRoute {
 pub struct L4MatchAttributes {
     /// Destination addresses.
     pub destination_subnets: Vec<Name>,
-    /// The listener's port.
+    /// The port of the listener.
     pub port: u32,
-    /// Not read, as by Istio.
+    /// Not read.
     pub source_subnet: Name,
     /// Labels of the client.
     pub source_labels: Labels,
-    /// Overrides the list above.
+    /// Gateways it is for, instead of those of the VirtualService.
     pub gateways: Vec<Name>,
     /// Namespace of the client.
     pub source_namespace: Name,
@@ -383,10 +383,10 @@ pub struct L4MatchAttributes {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RouteDestination {
-    /// Where to.
+    /// Where connections go.
     #[schemars(transform = required)]
     pub destination: Option<Destination>,
-    /// Relative share.
+    /// Relative share of connections.
     pub weight: i32,
 }
 

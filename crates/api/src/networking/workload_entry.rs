@@ -25,7 +25,7 @@ pub struct WorkloadEntry {
     ))]
     #[schemars(transform = Rule("!self.startsWith('unix://') || !self.endsWith('/')", "a socket is not a folder"))]
     pub address: Name,
-    /// Ports by the name of the service's.
+    /// Port numbers by the name of the port of the service.
     #[schemars(with = "BTreeMap<String, u32>")]
     #[schemars(extend("maxProperties" = 128))]
     #[schemars(transform = Rule(
@@ -37,15 +37,15 @@ pub struct WorkloadEntry {
     /// Its labels.
     #[schemars(extend("maxProperties" = 256))]
     pub labels: Labels,
-    /// Its network.
+    /// The network that it is in.
     #[schemars(length(max = 2048))]
     pub network: Name,
-    /// `region/zone/subzone`.
+    /// Where it is: region/zone/subzone.
     #[schemars(length(max = 2048))]
     pub locality: Name,
-    /// Relative share.
+    /// Relative share of traffic.
     pub weight: Option<u32>,
-    /// Its identity.
+    /// The service account that it is known by.
     #[schemars(length(max = 253))]
     pub service_account: Name,
 }

@@ -14,12 +14,12 @@ use crate::schema::{AtMostOne, HEADER_NAME, Rule, Without, port, required};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WorkloadGroup {
-    /// Copied to each WorkloadEntry.
+    /// Labels and annotations of each WorkloadEntry.
     pub metadata: Option<GroupMeta>,
-    /// What each is like.
+    /// What each WorkloadEntry is like.
     #[schemars(transform = required, transform = Without(has_address()))]
     pub template: Option<WorkloadEntry>,
-    /// How it is told whether one is ready.
+    /// How it is found out whether a workload is ready.
     pub probe: Option<ReadinessProbe>,
 }
 
@@ -27,10 +27,10 @@ pub struct WorkloadGroup {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct GroupMeta {
-    /// Labels.
+    /// Labels of each WorkloadEntry.
     #[schemars(extend("maxProperties" = 256))]
     pub labels: Labels,
-    /// Annotations.
+    /// Annotations of each WorkloadEntry.
     #[schemars(extend("maxProperties" = 256))]
     pub annotations: BTreeMap<Name, Name>,
 }
@@ -40,28 +40,28 @@ pub struct GroupMeta {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(transform = AtMostOne("httpGet | tcpSocket | exec | grpc"))]
 pub struct ReadinessProbe {
-    /// Before the first.
+    /// Seconds before the first probe.
     #[schemars(range(min = 0))]
     pub initial_delay_seconds: i32,
-    /// Of one.
+    /// Seconds that a probe may take.
     #[schemars(range(min = 0))]
     pub timeout_seconds: i32,
-    /// Between two.
+    /// Seconds between two probes.
     #[schemars(range(min = 0))]
     pub period_seconds: i32,
-    /// So many make it ready.
+    /// So many good probes make it ready.
     #[schemars(range(min = 0))]
     pub success_threshold: i32,
-    /// So many make it unready.
+    /// So many bad probes make it unready.
     #[schemars(range(min = 0))]
     pub failure_threshold: i32,
-    /// By a request.
+    /// Probed by a request.
     pub http_get: Option<HttpHealthCheck>,
-    /// By a connection.
+    /// Probed by a connection.
     pub tcp_socket: Option<TcpHealthCheck>,
-    /// By a command.
+    /// Probed by a command.
     pub exec: Option<ExecHealthCheck>,
-    /// By a call.
+    /// Probed by a gRPC call.
     pub grpc: Option<GrpcHealthCheck>,
 }
 
@@ -69,17 +69,17 @@ pub struct ReadinessProbe {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpHealthCheck {
-    /// Its path.
+    /// Path of the request.
     pub path: Name,
-    /// Its port.
+    /// Port of the request.
     #[schemars(transform = required, transform = port())]
     pub port: u32,
-    /// Its host.
+    /// Host of the request.
     pub host: Name,
-    /// `HTTP` or `HTTPS`.
+    /// HTTP or HTTPS.
     #[schemars(transform = Rule("self in ['', 'HTTP', 'HTTPS']", "a scheme is HTTP or HTTPS"))]
     pub scheme: Name,
-    /// Its headers.
+    /// Headers of the request.
     pub http_headers: Vec<HttpHeader>,
 }
 
@@ -87,10 +87,10 @@ pub struct HttpHealthCheck {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpHeader {
-    /// Its name.
+    /// Name of the header.
     #[schemars(regex(pattern = HEADER_NAME))]
     pub name: Name,
-    /// Its value.
+    /// Value of the header.
     pub value: Name,
 }
 
@@ -98,9 +98,9 @@ pub struct HttpHeader {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TcpHealthCheck {
-    /// To this host.
+    /// Host that is connected to.
     pub host: Name,
-    /// To this port.
+    /// Port that is connected to.
     #[schemars(transform = required, transform = port())]
     pub port: u32,
 }
@@ -118,9 +118,9 @@ pub struct ExecHealthCheck {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct GrpcHealthCheck {
-    /// On this port.
+    /// Port that is called.
     #[schemars(transform = port())]
     pub port: u32,
-    /// For this service.
+    /// Service that is asked for.
     pub service: Name,
 }

@@ -13,19 +13,19 @@ use crate::{Issues, ObjectMeta, rules};
 #[serde(rename_all = "camelCase", default)]
 #[schemars(transform = one_target())]
 pub struct AuthorizationPolicy {
-    /// Which workloads.
+    /// The workloads it is for; all of the namespace without.
     pub selector: Option<MatchSelector>,
     /// What it is attached to: the older form.
     pub target_ref: Option<PolicyTargetReference>,
     /// What it is attached to.
     #[schemars(length(max = 16))]
     pub target_refs: Vec<PolicyTargetReference>,
-    /// Any of these; without a list (ALLOW) nothing is allowed.
+    /// A request fits when any of these does; an ALLOW policy without them allows nothing.
     #[schemars(length(max = 512))]
     pub rules: Option<Vec<Rule>>,
-    /// What happens to what a rule fits.
+    /// What happens to requests that a rule fits: ALLOW when unset.
     pub action: Option<Action>,
-    /// Who is asked, for CUSTOM.
+    /// The extension provider that is asked, for CUSTOM.
     pub provider: Option<ExtensionProvider>,
 }
 
@@ -41,12 +41,12 @@ pub struct ExtensionProvider {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Rule {
-    /// Who.
+    /// Who calls: any of these; everyone without.
     #[schemars(length(max = 512))]
     pub from: Option<Vec<From>>,
-    /// What.
+    /// What is called: any of these; everything without.
     pub to: Option<Vec<To>>,
-    /// All of these.
+    /// Further conditions: all of these.
     pub when: Vec<Condition>,
 }
 
@@ -54,7 +54,7 @@ pub struct Rule {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct From {
-    /// All of its fields have to fit.
+    /// The caller: each field that is set has to fit.
     pub source: Option<Source>,
 }
 
@@ -62,7 +62,7 @@ pub struct From {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct To {
-    /// All of its fields have to fit.
+    /// The request: each field that is set has to fit.
     pub operation: Option<Operation>,
 }
 
@@ -75,35 +75,35 @@ pub struct To {
     "service accounts exclude principals and namespaces",
 ))]
 pub struct Source {
-    /// Identities of peers.
+    /// Identities of peers, such as cluster.local/ns/shop/sa/cart.
     pub principals: Vec<Name>,
-    /// None of these.
+    /// No identity of these.
     pub not_principals: Vec<Name>,
     /// Identities in tokens: `issuer/subject`.
     pub request_principals: Vec<Name>,
-    /// None of these.
+    /// No identity in tokens of these.
     pub not_request_principals: Vec<Name>,
     /// Namespaces of peers.
     pub namespaces: Vec<Name>,
-    /// None of these.
+    /// No namespace of these.
     pub not_namespaces: Vec<Name>,
-    /// Service accounts of peers.
+    /// Service accounts of peers: name, or namespace/name.
     #[schemars(length(max = 16), inner(length(max = 320)))]
     pub service_accounts: Vec<Name>,
-    /// None of these.
+    /// No service account of these.
     #[schemars(length(max = 16), inner(length(max = 320)))]
     pub not_service_accounts: Vec<Name>,
-    /// Addresses of peers.
+    /// Addresses of peers, IPs or CIDRs.
     pub ip_blocks: Vec<Name>,
-    /// None of these.
+    /// No address of these.
     pub not_ip_blocks: Vec<Name>,
-    /// Addresses of clients, behind trusted proxies.
+    /// Addresses of clients behind trusted proxies, IPs or CIDRs.
     pub remote_ip_blocks: Vec<Name>,
-    /// None of these.
+    /// No address of clients of these.
     pub not_remote_ip_blocks: Vec<Name>,
     /// Trust domains of peers.
     pub trust_domains: Vec<Name>,
-    /// None of these.
+    /// No trust domain of these.
     pub not_trust_domains: Vec<Name>,
 }
 
@@ -111,21 +111,21 @@ pub struct Source {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Operation {
-    /// Hosts.
+    /// Hosts of requests.
     pub hosts: Vec<Name>,
-    /// None of these.
+    /// No host of these.
     pub not_hosts: Vec<Name>,
     /// Ports, as strings.
     pub ports: Vec<Name>,
-    /// None of these.
+    /// No port of these.
     pub not_ports: Vec<Name>,
-    /// Methods.
+    /// Methods of requests.
     pub methods: Vec<Name>,
-    /// None of these.
+    /// No method of these.
     pub not_methods: Vec<Name>,
-    /// Paths.
+    /// Paths of requests; `*` at an end, or segments `{*}` and `{**}`.
     pub paths: Vec<Name>,
-    /// None of these.
+    /// No path of these.
     pub not_paths: Vec<Name>,
 }
 
@@ -133,12 +133,12 @@ pub struct Operation {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Condition {
-    /// The attribute.
+    /// An attribute of the request, such as `request.headers[x-user]`.
     #[schemars(transform = required)]
     pub key: Name,
-    /// Any of these.
+    /// Its value is any of these.
     pub values: Vec<Name>,
-    /// None of these.
+    /// Its value is none of these.
     pub not_values: Vec<Name>,
 }
 

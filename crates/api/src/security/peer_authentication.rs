@@ -21,9 +21,9 @@ use crate::{Issues, rules};
 pub struct PeerAuthentication {
     /// Which workloads; all of the namespace without, all of the mesh in the root namespace.
     pub selector: Option<MatchSelector>,
-    /// For all ports.
+    /// What is taken on all ports.
     pub mtls: Option<MutualTls>,
-    /// For ports of the workload, by number.
+    /// What is taken on single ports of the workload, by number.
     #[schemars(with = "Option<BTreeMap<String, MutualTls>>")]
     #[schemars(extend("minProperties" = 1))]
     #[schemars(transform = Rule("self.all(port, int(port) >= 1 && int(port) <= 65535)", "a port is in 1..65535"))]
@@ -34,7 +34,7 @@ pub struct PeerAuthentication {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MutualTls {
-    /// Inherited when unset.
+    /// Plain text, mutual TLS, or both; what the next wider scope says when unset.
     pub mode: Option<MutualTlsMode>,
 }
 

@@ -14,14 +14,14 @@ use crate::{Issues, rules};
 #[serde(rename_all = "camelCase", default)]
 #[schemars(transform = one_target())]
 pub struct RequestAuthentication {
-    /// Which workloads.
+    /// The workloads it is for; all of the namespace without.
     pub selector: Option<MatchSelector>,
     /// What it is attached to: the older form.
     pub target_ref: Option<PolicyTargetReference>,
     /// What it is attached to.
     #[schemars(length(max = 16))]
     pub target_refs: Vec<PolicyTargetReference>,
-    /// Issuers and their keys.
+    /// Issuers of tokens, and their keys.
     #[schemars(length(max = 4096))]
     pub jwt_rules: Vec<JwtRule>,
 }
@@ -35,18 +35,18 @@ pub struct RequestAuthentication {
 ))]
 #[schemars(transform = Alias("jwksUri", "jwks_uri"))]
 pub struct JwtRule {
-    /// As in claim `iss`.
+    /// Who issued the token, as in claim iss.
     #[schemars(length(min = 1))]
     pub issuer: Name,
-    /// Any of these is taken.
+    /// Whom tokens may be for: any of these.
     #[schemars(inner(length(min = 1)))]
     pub audiences: Vec<Name>,
-    /// Where the keys are.
+    /// Address of the keys of the issuer.
     #[serde(alias = "jwks_uri")]
     #[schemars(length(min = 1, max = 2048))]
     #[schemars(transform = Rule("url(self).getScheme() in ['http', 'https']", "an http or https address is needed"))]
     pub jwks_uri: Name,
-    /// The keys themselves.
+    /// The keys of the issuer, as JSON.
     pub jwks: Name,
     /// Headers that hold a token.
     pub from_headers: Vec<JwtHeader>,
@@ -56,13 +56,13 @@ pub struct JwtRule {
     /// Cookies that hold a token.
     #[schemars(inner(length(min = 1)))]
     pub from_cookies: Vec<Name>,
-    /// Header to put the payload into.
+    /// Header that the payload of the token is put into, in base64.
     pub output_payload_to_header: Name,
-    /// Whether the token goes on to the workload.
+    /// Whether the token is passed on to the workload.
     pub forward_original_token: bool,
     /// Claims that become headers.
     pub output_claim_to_headers: Vec<ClaimToHeader>,
-    /// Of fetching keys.
+    /// How long fetching the keys may take.
     pub timeout: Option<Duration>,
     /// Claims that hold several words.
     #[schemars(length(max = 64), inner(length(min = 1)))]
@@ -75,7 +75,7 @@ pub struct JwtRule {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JwtHeader {
-    /// Its name.
+    /// Name of the header.
     #[schemars(length(min = 1), transform = required)]
     pub name: Name,
     /// What stands before the token.
@@ -86,10 +86,10 @@ pub struct JwtHeader {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClaimToHeader {
-    /// The header.
+    /// Name of the header.
     #[schemars(length(min = 1), regex(pattern = HEADER_NAME), transform = required)]
     pub header: Name,
-    /// The claim, nested with dots.
+    /// Name of the claim; nested ones with dots.
     #[schemars(length(min = 1), transform = required)]
     pub claim: Name,
 }
