@@ -78,7 +78,7 @@ async fn ready(State(pages): State<Pages>) -> Response {
 }
 
 async fn prometheus(State(pages): State<Pages>) -> Response {
-    match metrics::text(&pages) {
+    match metrics::text(&pages.control, &pages.server, pages.secure.as_ref(), pages.admission.as_ref()) {
         Ok(text) => text.into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
     }

@@ -3,15 +3,20 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::{Encoder, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use xds::Server;
 
 use crate::admission::Admission;
 use crate::authority::Stage;
-use crate::debug::Pages;
+use crate::control::Control;
 use crate::secure::Secure;
 
 /// All metrics as Prometheus reads them. Values are read when asked for; nothing is counted twice.
-pub(crate) fn text(pages: &Pages) -> anyhow::Result<String> {
-    let Pages { control, server, secure, admission, .. } = pages;
+pub(crate) fn text(
+    control: &Control,
+    server: &Server,
+    secure: Option<&Secure>,
+    admission: Option<&Admission>,
+) -> anyhow::Result<String> {
     let registry = Registry::new();
     let by_type = |name: &str, help: &str, of: fn(&xds::Counted) -> u64| -> anyhow::Result<()> {
         let gauge = IntGaugeVec::new(Opts::new(name, help), &["type"])?;

@@ -25,7 +25,20 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("bed", &[]),
     (
         "meltemid",
-        &["names", "api", "graph", "model", "translate", "xds", "files", "kubernetes", "inject", "ca", "proto"],
+        &[
+            "names",
+            "api",
+            "graph",
+            "model",
+            "translate",
+            "xds",
+            "files",
+            "kubernetes",
+            "inject",
+            "analyze",
+            "ca",
+            "proto",
+        ],
     ),
     (
         "cli",
