@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use bed::cluster::{Cluster, Image, Images, NODE, Options, Part, Pods, Program};
 use bed::process::{Running, eventually};
+use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 use tests::need;
 use tests::plane::folder;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::tools;
 
@@ -144,6 +146,7 @@ fn a_deployment_rolls_out_is_asked_and_entered_and_ends() {
     assert_eq!(typed.wait_with_output().unwrap().stdout, b"typed");
 
     forwarded(&cluster, first);
+    by_websocket(&cluster, first);
     services(&cluster, (first, second));
     falls_out(&cluster, first);
     ends(&cluster, first);
@@ -163,6 +166,31 @@ fn forwarded(cluster: &Cluster, pod: &str) {
         Ok(())
     };
     eventually("an answer by port-forward", PATIENCE, asked).unwrap();
+}
+
+/// Not only kubectl gets in: others speak WebSocket all the way.
+fn by_websocket(cluster: &Cluster, pod: &str) {
+    let (kubeconfig, pod) = (cluster.kubeconfig().to_owned(), pod.to_owned());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let asked = async {
+        let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig)?;
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await?;
+        let pods: kube::Api<Pod> = kube::Api::default_namespaced(kube::Client::try_from(config)?);
+        let params = kube::api::AttachParams::default().container("web").stderr(false);
+        let mut run = pods.exec(&pod, ["id", "-u"], &params).await?;
+        let mut said = String::new();
+        run.stdout().context("it has an output")?.read_to_string(&mut said).await?;
+        ensure!(said == "1337\n", "{said:?}");
+        let mut forward = pods.portforward(&pod, &[8080]).await?;
+        let mut stream = forward.take_stream(8080).context("it has a stream")?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        ensure!(answer.contains(&format!("{pod} 127.0.0.1 1337 1")), "{answer}");
+        anyhow::Ok(())
+    };
+    let done = runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await });
+    done.expect("an answer in time").unwrap();
 }
 
 /// Pods reach Services by name and address, themselves included, and their own address is what is seen; the API server is one of them.

@@ -1,6 +1,8 @@
 //! `cluster`: a test cluster that stays, for a person. `make cluster` and `make cluster-down` call it; its other commands are what becomes
 //! containers.
 
+#![expect(clippy::print_stdout, reason = "a command speaks to whoever calls it")]
+
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};

@@ -80,7 +80,7 @@ pub(super) fn start(start: Start) -> anyhow::Result<Task> {
     Task::start(&place, |ready| async move {
         let (world, nodes) = prepare(start).await?;
         ready.tell();
-        serve(world, nodes).await;
+        Box::pin(serve(world, nodes)).await;
         Ok(())
     })
 }
