@@ -70,7 +70,7 @@ tidy:
 # No network, no privileges.
 test: tidy
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) test --locked --workspace --exclude tests
+	$(CARGO) test --locked --workspace --exclude tests --features bed/cluster
 	$(CARGO) test --locked -p tests --lib --test wire --test golden --test mesh
 
 # Real Envoys and gRPC clients, network namespaces, a real API server.
