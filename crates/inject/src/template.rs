@@ -88,7 +88,7 @@ pub struct Limits {
     pub memory: usize,
     /// Bytes of the result.
     pub output: usize,
-    /// Templates, blocks and parentheses inside of each other.
+    /// Templates, blocks and parentheses inside of each other; no more than 400 in any case.
     pub depth: usize,
     /// Bytes of a compiled regular expression.
     pub regex: usize,
@@ -97,7 +97,7 @@ pub struct Limits {
 impl Default for Limits {
     /// Some hundred times of what Istio's own templates need.
     fn default() -> Self {
-        Self { steps: 1_000_000, memory: 64 << 20, output: 4 << 20, depth: 200, regex: 1 << 20 }
+        Self { steps: 1_000_000, memory: 32 << 20, output: 4 << 20, depth: 200, regex: 256 << 10 }
     }
 }
 

@@ -18,9 +18,8 @@ pub(crate) fn encode(runtime: &Runtime<'_>, value: &Value, html: bool) -> Result
 
 /// A value as JSON in lines, two spaces a level.
 pub(crate) fn pretty(runtime: &Runtime<'_>, value: &Value) -> Result<String, Fault> {
-    let text = indented(&encode(runtime, value, true)?);
-    runtime.meter.bytes(text.len())?;
-    Ok(text)
+    let compact = encode(runtime, value, true)?;
+    indented(runtime, &compact)
 }
 
 /// A message of protobuf as its JSON: fields that have their default are left out.
@@ -254,13 +253,15 @@ fn is_default(field: &Field, value: &Value) -> bool {
 }
 
 /// Compact JSON in lines, as `json.Indent` does it.
-fn indented(compact: &str) -> String {
+fn indented(runtime: &Runtime<'_>, compact: &str) -> Result<String, Fault> {
     let mut out = String::new();
     let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
     let mut characters = compact.chars().peekable();
     let line = |out: &mut String, depth: usize| {
+        runtime.meter.bytes(1 + 2 * depth)?;
         out.push('\n');
-        out.push_str(&"  ".repeat(depth));
+        out.extend(std::iter::repeat_n("  ", depth));
+        Ok(())
     };
     while let Some(character) = characters.next() {
         if in_text {
@@ -276,17 +277,17 @@ fn indented(compact: &str) -> String {
                     out.extend(characters.next());
                 } else {
                     depth += 1;
-                    line(&mut out, depth);
+                    line(&mut out, depth)?;
                 }
             }
             '}' | ']' => {
                 depth = depth.saturating_sub(1);
-                line(&mut out, depth);
+                line(&mut out, depth)?;
                 out.push(character);
             }
             ',' => {
                 out.push(',');
-                line(&mut out, depth);
+                line(&mut out, depth)?;
             }
             ':' => out.push_str(": "),
             _ => {
@@ -295,5 +296,5 @@ fn indented(compact: &str) -> String {
             }
         }
     }
-    out
+    Ok(out)
 }

@@ -31,6 +31,9 @@ impl Fault {
 /// How deep values may lie in values: what is written by recursion has to end.
 pub(crate) const VALUE_DEPTH: usize = 120;
 
+/// How deep templates, blocks and parentheses may nest at most, whatever the limits say: the stack of a thread has an end.
+const DEEPEST: usize = 400;
+
 /// Counts down.
 #[derive(Debug)]
 pub(crate) struct Meter {
@@ -42,12 +45,8 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self {
-            limits: limits.clone(),
-            steps: Cell::new(limits.steps),
-            bytes: Cell::new(limits.memory),
-            depth: Cell::new(limits.depth),
-        }
+        let limits = Limits { depth: limits.depth.min(DEEPEST), ..limits.clone() };
+        Self { steps: Cell::new(limits.steps), bytes: Cell::new(limits.memory), depth: Cell::new(limits.depth), limits }
     }
 
     /// `count` nodes or elements are about to be looked at.
@@ -70,6 +69,11 @@ impl Meter {
             }
             None => Err(Fault::Over(format!("makes or reads more than {} bytes of values", self.limits.memory))),
         }
+    }
+
+    /// How many bytes may still be made: one more is too much.
+    pub(crate) fn bytes_left(&self) -> usize {
+        self.bytes.get()
     }
 
     /// Goes one level deeper, until [`Meter::leave`].

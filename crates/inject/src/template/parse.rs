@@ -13,9 +13,15 @@ mod pipeline;
 
 /// How deep blocks and parentheses may lie in each other.
 const NESTING: usize = 100;
+/// How long a text may be, in bytes: four times of what a ConfigMap can hold.
+const LENGTH: usize = 4 << 20;
 
 /// The templates that a text defines, the text itself among them under its own name.
 pub(crate) fn parse(name: &str, text: &str) -> Result<BTreeMap<String, Nodes>, Error> {
+    if text.len() > LENGTH {
+        let message = format!("the text is longer than {LENGTH} bytes");
+        return Err(Error { template: name.to_owned(), line: 1, column: 0, kind: ErrorKind::Syntax, message });
+    }
     let tokens = lex::tokens(text);
     let mut parser = Parser {
         name,

@@ -759,14 +759,27 @@ fn what_would_not_end_is_stopped() {
             "template",
         ),
         ("{{ range 1000 }}text{{ end }}", "writes more than 1000 bytes"),
-        (r#"{{ regexMatch "(a{500}){500}" "a" }}"#, "regular expression"),
+        (r#"{{ splitList "" (repeat 50000 "x") }}"#, "bytes"),
+        (r#"{{ regexMatch "a" "a" }}"#, "bytes"),
         (r#"{{ replace "" (repeat 1000 "x") (repeat 1000 "y") }}"#, "bytes"),
+        (r#"{{ $x := until 500 }}{{ range 100 }}{{ $x = list $x }}{{ end }}{{ toPrettyJson $x }}"#, "bytes"),
+        (r#"{{ $x := until 500 }}{{ range 100 }}{{ $x = dict "a" $x }}{{ end }}{{ toYaml $x }}"#, "bytes"),
         (r#"{{ join (repeat 1000 "x") (until 1000) }}"#, "bytes"),
         (r#"{{ regexReplaceAll "" (repeat 1000 "x") (repeat 1000 "y") }}"#, "bytes"),
     ] {
         let error = limited(template, few.clone());
         assert!(matches!(error.kind, Kind::Limit { .. }) && error.message.contains(limit), "{template}: {error}");
     }
+}
+
+#[test]
+fn a_regular_expression_is_compiled_once_and_not_too_large() {
+    let error = limited(r#"{{ regexMatch "(a{500}){500}" "a" }}"#, Limits::default());
+    assert!(matches!(error.kind, Kind::Limit { .. }) && error.message.contains("regular expression"), "{error}");
+    let often = r#"{{ range 5000 }}{{ if regexMatch "^[a-z0-9.-]+$" $.name }}x{{ end }}{{ end }}"#;
+    assert_eq!(plain(often).unwrap().len(), 5000);
+    let many = r#"{{ range 5000 }}{{ if regexMatch (print "^" .) $.name }}x{{ end }}{{ end }}"#;
+    assert!(matches!(plain(many).unwrap_err().kind, Kind::Limit { .. }));
 }
 
 #[test]
@@ -814,7 +827,7 @@ fn text_that_nests_too_deep_is_no_template() {
     assert_eq!(plain(&long).unwrap(), "last");
 }
 
-/// As deep as the limits allow, in a thread with the usual stack.
+/// As deep as is allowed, in a thread with half of the usual stack.
 #[test]
 fn the_deepest_that_is_allowed_fits_the_stack() {
     let inner = format!(
@@ -822,9 +835,16 @@ fn the_deepest_that_is_allowed_fits_the_stack() {
         "{{ if true }}{{ with (((.))) }}".repeat(20),
         "{{ end }}{{ end }}".repeat(20)
     );
-    let template = format!("{{{{ define \"a\" }}}}{inner}{{{{ end }}}}{{{{ template \"a\" . }}}}");
-    let error = limited(&template, Limits::default());
-    assert!(matches!(error.kind, Kind::Limit { .. }), "{error}");
+    let templates = [
+        format!("{{{{ define \"a\" }}}}{inner}{{{{ end }}}}{{{{ template \"a\" . }}}}"),
+        "{{ define \"a\" }}{{ $x := list . }}{{ toJson $x }}{{ toYaml $x }}{{ template \"a\" $x }}{{ end }}{{ template \"a\" . }}".to_owned(),
+    ];
+    let thread = std::thread::Builder::new()
+        .stack_size(1 << 20)
+        .spawn(move || templates.map(|template| limited(&template, Limits { depth: usize::MAX, ..Limits::default() })));
+    for error in thread.unwrap().join().unwrap() {
+        assert!(matches!(error.kind, Kind::Limit { .. }), "{error}");
+    }
 }
 
 /// Pieces of templates: most of what is put together from them is none, and some of it is.

@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use regex::Regex;
+
 use super::meter::{Fault, Meter};
 use super::shape::{self, Shape, Type, Whole};
 
@@ -259,13 +261,15 @@ pub(crate) struct Runtime<'a> {
     pub(crate) meter: Meter,
     /// The variables that the function `env` sees.
     pub(crate) environment: &'a BTreeMap<String, String>,
+    /// Regular expressions by their patterns: compiling takes longest of all.
+    pub(crate) regexes: RefCell<BTreeMap<String, Regex>>,
     lists: RefCell<Vec<Rc<List>>>,
     maps: RefCell<Vec<Rc<Map>>>,
 }
 
 impl<'a> Runtime<'a> {
     pub(crate) fn new(meter: Meter, environment: &'a BTreeMap<String, String>) -> Self {
-        Self { meter, environment, lists: RefCell::default(), maps: RefCell::default() }
+        Self { meter, environment, regexes: RefCell::default(), lists: RefCell::default(), maps: RefCell::default() }
     }
 
     pub(crate) fn text(&self, text: impl Into<Rc<str>>) -> Outcome {

@@ -15,10 +15,15 @@ mod emit;
 
 /// JSON as YAML; none where it has characters that YAML cannot have.
 pub(crate) fn written(json: &Json) -> Option<String> {
+    written_within(json, usize::MAX)
+}
+
+/// The same of at most so many bytes: more is cut off.
+pub(crate) fn written_within(json: &Json, most: usize) -> Option<String> {
     if !is_allowed(json) {
         return None;
     }
-    let mut emitter = emit::Emitter::new();
+    let mut emitter = emit::Emitter::new(most);
     emitter.document(json);
     Some(emitter.out)
 }

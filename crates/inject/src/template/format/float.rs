@@ -65,11 +65,19 @@ fn general(size: f64, form: char, precision: Option<usize>) -> String {
     plain(&trimmed)
 }
 
+/// As few digits as tell a number from its neighbours, with an exponent. Of two decimals that are equally near, Go takes the even one, and
+/// the standard library the larger: so it only says how many digits there are.
+pub(crate) fn shortest(size: f64) -> String {
+    let text = format!("{size:e}");
+    let digits = text.split('e').next().unwrap_or_default().bytes().filter(u8::is_ascii_digit).count();
+    format!("{size:.*e}", digits.saturating_sub(1))
+}
+
 /// All digits that are needed, or the asked-for number of them, rounded.
 fn significant(size: f64, count: Option<usize>) -> Digits {
     let text = match count {
         Some(count) => format!("{size:.*e}", count.saturating_sub(1)),
-        None => format!("{size:e}"),
+        None => shortest(size),
     };
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);

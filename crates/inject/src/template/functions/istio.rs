@@ -124,8 +124,10 @@ pub(super) fn to_yaml(runtime: &Runtime<'_>, args: &Args<'_>) -> Outcome {
         Err(over @ Fault::Over(_)) => return Err(over),
         Err(Fault::Said(_)) => return runtime.text(""),
     };
-    let written = serde_json::from_str(&text).ok().and_then(|json| yaml::written(&json)).unwrap_or_default();
-    runtime.text(written)
+    // one byte more than may be made is enough to fail
+    let most = runtime.meter.bytes_left();
+    let json = serde_json::from_str(&text).ok();
+    runtime.text(json.and_then(|json| yaml::written_within(&json, most)).unwrap_or_default())
 }
 
 /// All lines but the first, unlike sprig's.

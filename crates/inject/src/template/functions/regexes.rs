@@ -9,17 +9,59 @@ use crate::template::quote::quote;
 /// Go takes more for a mistake.
 const REPEATS: u32 = 1000;
 
-fn compile(runtime: &Runtime<'_>, pattern: &str, text: &str) -> Result<Regex, Fault> {
-    // compiling and searching take longer than other things of the same length
-    runtime.meter.steps(100 + pattern.len())?;
-    runtime.meter.bytes(text.len().saturating_mul(1 + pattern.len() / 16))?;
+/// What compiling one costs, in bytes.
+const COMPILING: usize = 128 << 10;
+
+/// A pattern, ready to search text with.
+struct Search<'t> {
+    runtime: &'t Runtime<'t>,
+    regex: Regex,
+    text: &'t str,
+    /// What reading a byte of text costs more than in other functions.
+    weight: usize,
+}
+
+impl<'t> Search<'t> {
+    fn new(runtime: &'t Runtime<'t>, pattern: &str, text: &'t str) -> Result<Self, Fault> {
+        let weight = 4 + pattern.len() / 4;
+        runtime.meter.bytes(text.len().saturating_mul(weight))?;
+        let known = runtime.regexes.borrow().get(pattern).cloned();
+        let regex = match known {
+            Some(regex) => regex,
+            None => {
+                let regex = compile(runtime, pattern)?;
+                runtime.regexes.borrow_mut().insert(pattern.to_owned(), regex.clone());
+                regex
+            }
+        };
+        Ok(Self { runtime, regex, text, weight })
+    }
+
+    /// A match was found: the search for the next one may look through all the rest.
+    fn count(&self, start: usize) -> Result<(), Fault> {
+        let rest = self.text.len() - start;
+        self.runtime.meter.bytes(rest.saturating_mul(self.weight) / 16 + size_of::<&str>())
+    }
+
+    /// Start and end of the first matches.
+    fn matches(&self, most: usize) -> Result<Vec<(usize, usize)>, Fault> {
+        let mut found = Vec::new();
+        for one in self.regex.find_iter(self.text).take(most) {
+            self.count(one.start())?;
+            found.push((one.start(), one.end()));
+        }
+        Ok(found)
+    }
+}
+
+fn compile(runtime: &Runtime<'_>, pattern: &str) -> Result<Regex, Fault> {
+    runtime.meter.bytes(COMPILING)?;
     let rewritten = match rewrite(pattern) {
         Ok(rewritten) => rewritten,
         Err(reason) => return Fault::said(unparsed(pattern, &reason)),
     };
-    let compiled =
-        RegexBuilder::new(&rewritten).size_limit(runtime.meter.regex()).dfa_size_limit(runtime.meter.regex()).build();
-    match compiled {
+    let most = runtime.meter.regex();
+    match RegexBuilder::new(&rewritten).size_limit(most).dfa_size_limit(most).build() {
         Ok(regex) => Ok(regex),
         Err(regex::Error::CompiledTooBig(limit)) => {
             Err(Fault::Over(format!("has a regular expression that needs more than {limit} bytes: {}", quote(pattern))))
@@ -180,8 +222,8 @@ fn class<'p>(out: &mut String, text: &'p str) -> &'p str {
 }
 
 pub(super) fn must_match(runtime: &Runtime<'_>, args: &Args<'_>) -> Outcome {
-    let text = args.text(1)?;
-    Ok(Value::Bool(compile(runtime, args.text(0)?, text)?.is_match(text)))
+    let search = Search::new(runtime, args.text(0)?, args.text(1)?)?;
+    Ok(Value::Bool(search.regex.is_match(search.text)))
 }
 
 /// A pattern that is none matches nothing.
@@ -190,45 +232,55 @@ pub(super) fn matches(runtime: &Runtime<'_>, args: &Args<'_>) -> Outcome {
 }
 
 pub(super) fn find(runtime: &Runtime<'_>, args: &Args<'_>) -> Outcome {
-    let text = args.text(1)?;
-    runtime.text(compile(runtime, args.text(0)?, text)?.find(text).map_or("", |found| found.as_str()))
+    let search = Search::new(runtime, args.text(0)?, args.text(1)?)?;
+    runtime.text(search.regex.find(search.text).map_or("", |found| found.as_str()))
 }
 
 pub(super) fn find_all(runtime: &Runtime<'_>, args: &Args<'_>) -> Outcome {
-    let (text, count) = (args.text(1)?, args.int(2)?);
-    let regex = compile(runtime, args.text(0)?, text)?;
-    let most = usize::try_from(count).unwrap_or(usize::MAX);
-    let found: Vec<&str> = regex.find_iter(text).take(most).map(|found| found.as_str()).collect();
-    if found.is_empty() { Ok(Value::Nil(Type::list(Type::Text))) } else { runtime.texts(found) }
+    let search = Search::new(runtime, args.text(0)?, args.text(1)?)?;
+    let found = search.matches(usize::try_from(args.int(2)?).unwrap_or(usize::MAX))?;
+    if found.is_empty() {
+        return Ok(Value::Nil(Type::list(Type::Text)));
+    }
+    runtime.texts(found.into_iter().map(|(start, end)| &search.text[start..end]))
 }
 
 pub(super) fn replace_all(runtime: &Runtime<'_>, args: &Args<'_>) -> Outcome {
-    let (text, with) = (args.text(1)?, args.text(2)?);
-    let regex = compile(runtime, args.text(0)?, text)?;
+    let with = args.text(2)?;
+    let search = Search::new(runtime, args.text(0)?, args.text(1)?)?;
     let mut out = String::new();
     let mut end = 0;
-    for found in regex.captures_iter(text) {
+    for found in search.regex.captures_iter(search.text) {
         let Some(whole) = found.get(0) else { continue };
-        out.push_str(&text[end..whole.start()]);
+        search.count(whole.start())?;
+        out.push_str(&search.text[end..whole.start()]);
         let before = out.len();
         found.expand(with, &mut out);
         runtime.meter.bytes(out.len() - before)?;
         end = whole.end();
     }
-    out.push_str(&text[end..]);
+    out.push_str(&search.text[end..]);
     runtime.text(out)
 }
 
 pub(super) fn replace_all_literal(runtime: &Runtime<'_>, args: &Args<'_>) -> Outcome {
-    let (text, with) = (args.text(1)?, args.text(2)?);
-    let regex = compile(runtime, args.text(0)?, text)?;
-    runtime.meter.bytes(regex.find_iter(text).count().saturating_mul(with.len()))?;
-    runtime.text(regex.replace_all(text, regex::NoExpand(with)))
+    let with = args.text(2)?;
+    let search = Search::new(runtime, args.text(0)?, args.text(1)?)?;
+    let mut out = String::new();
+    let mut last = 0;
+    for (start, end) in search.matches(usize::MAX)? {
+        runtime.meter.bytes(with.len())?;
+        out.push_str(&search.text[last..start]);
+        out.push_str(with);
+        last = end;
+    }
+    out.push_str(&search.text[last..]);
+    runtime.text(out)
 }
 
 pub(super) fn split(runtime: &Runtime<'_>, args: &Args<'_>) -> Outcome {
     let (pattern, text, count) = (args.text(0)?, args.text(1)?, args.int(2)?);
-    let regex = compile(runtime, pattern, text)?;
+    let search = Search::new(runtime, pattern, text)?;
     if count == 0 {
         return Ok(Value::Nil(Type::list(Type::Text)));
     }
@@ -238,15 +290,15 @@ pub(super) fn split(runtime: &Runtime<'_>, args: &Args<'_>) -> Outcome {
     let most = usize::try_from(count).unwrap_or(usize::MAX);
     let mut parts = Vec::new();
     let (mut begin, mut end) = (0, 0);
-    for found in regex.find_iter(text) {
+    for (start, stop) in search.matches(usize::MAX)? {
         if parts.len() == most - 1 {
             break;
         }
-        end = found.start();
-        if found.end() != 0 {
+        end = start;
+        if stop != 0 {
             parts.push(&text[begin..end]);
         }
-        begin = found.end();
+        begin = stop;
     }
     if end != text.len() {
         parts.push(&text[begin..]);

@@ -187,16 +187,18 @@ pub(super) fn fail(_: &Runtime<'_>, args: &Args<'_>) -> Outcome {
 }
 
 /// `strings.Split`: an empty separator gives the characters.
-fn parts<'t>(text: &'t str, separator: &str) -> Vec<&'t str> {
+fn parts<'t>(runtime: &Runtime<'_>, text: &'t str, separator: &str) -> Result<Vec<&'t str>, Fault> {
+    let count = if separator.is_empty() { text.len() } else { text.matches(separator).count() };
+    runtime.meter.bytes(count.saturating_mul(size_of::<&str>()))?;
     if separator.is_empty() {
         let ends = text.char_indices().map(|(at, character)| &text[at..at + character.len_utf8()]);
-        return ends.collect();
+        return Ok(ends.collect());
     }
-    text.split(separator).collect()
+    Ok(text.split(separator).collect())
 }
 
 pub(super) fn split_list(runtime: &Runtime<'_>, args: &Args<'_>) -> Outcome {
-    runtime.texts(parts(args.text(1)?, args.text(0)?))
+    runtime.texts(parts(runtime, args.text(1)?, args.text(0)?)?)
 }
 
 /// A map with the keys `_0`, `_1` and so on.
@@ -209,12 +211,12 @@ fn numbered(runtime: &Runtime<'_>, parts: &[&str]) -> Outcome {
 }
 
 pub(super) fn split(runtime: &Runtime<'_>, args: &Args<'_>) -> Outcome {
-    numbered(runtime, &parts(args.text(1)?, args.text(0)?))
+    numbered(runtime, &parts(runtime, args.text(1)?, args.text(0)?)?)
 }
 
 pub(super) fn splitn(runtime: &Runtime<'_>, args: &Args<'_>) -> Outcome {
     let (separator, count, text) = (args.text(0)?, args.int(1)?, args.text(2)?);
-    let all = parts(text, separator);
+    let all = parts(runtime, text, separator)?;
     let most = usize::try_from(count).unwrap_or(usize::MAX);
     if all.len() <= most || most == 0 {
         return numbered(runtime, if most == 0 { &[] } else { &all });

@@ -131,7 +131,11 @@ pub(super) fn camelcase(runtime: &Runtime<'_>, args: &Args<'_>) -> Outcome {
         match characters.next() {
             Some(character) if connects(character) => out.push(character),
             Some(character) => break character,
-            None => return runtime.text(out),
+            None => {
+                // nothing but connectors: the last one comes twice
+                out.extend(out.chars().next_back());
+                return runtime.text(out);
+            }
         }
     };
     let mut was_upper = is_upper(current);
@@ -224,6 +228,8 @@ fn word(text: &str) -> (Word, &str, &str) {
             if text[end..].starts_with(is_alphabetic) { end - last } else { end }
         }
         Word::Upper | Word::Letters => run(start, &lower),
+        // hyphens and underscores are punctuation, too, once it has begun
+        Word::Punctuation => run(start, &is_punctuation),
         Word::Other => run(start, &|next| Word::of(next) == Word::Other),
         _ => run(start, &|next| Word::of(next) == kind),
     };
@@ -286,7 +292,7 @@ fn separated(text: &str, connector: char) -> String {
 
 fn push(out: &mut String, kind: Word, word: &str, connector: char) {
     match kind {
-        Word::Upper => out.extend(word.chars().map(to_lower)),
+        Word::Upper => out.extend(word.chars().map(|letter| if is_upper(letter) { to_lower(letter) } else { letter })),
         Word::Connector => out.extend(word.chars().map(|_| connector)),
         _ => out.push_str(word),
     }

@@ -11,6 +11,8 @@ const KEY: usize = 128;
 
 pub(super) struct Emitter {
     pub(super) out: String,
+    /// Nothing is written any more when there is so much.
+    most: usize,
     column: usize,
     /// None at the document's level.
     indent: Option<usize>,
@@ -29,8 +31,8 @@ enum Style {
 }
 
 impl Emitter {
-    pub(super) fn new() -> Self {
-        Self { out: String::new(), column: 0, indent: None, whitespace: true, indention: true }
+    pub(super) fn new(most: usize) -> Self {
+        Self { out: String::new(), most, column: 0, indent: None, whitespace: true, indention: true }
     }
 
     pub(super) fn document(&mut self, json: &Json) {
@@ -120,13 +122,19 @@ impl Emitter {
 
     // Characters.
 
+    fn write(&mut self, character: char) {
+        if self.out.len() <= self.most {
+            self.out.push(character);
+        }
+    }
+
     fn put(&mut self, character: char) {
-        self.out.push(character);
+        self.write(character);
         self.column += 1;
     }
 
     fn line_break(&mut self) {
-        self.out.push('\n');
+        self.write('\n');
         self.column = 0;
     }
 

@@ -20,7 +20,7 @@ impl Decimal {
             let written = crate::template::format::float::format(number, 'g', None);
             return Fault::said(format!("Cannot create a Decimal from {written}"));
         }
-        let text = format!("{number:e}");
+        let text = crate::template::format::float::shortest(number);
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let fraction = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len() as i32);
         let digits = mantissa.replace('.', "").parse().unwrap_or_default();
