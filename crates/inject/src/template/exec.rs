@@ -124,9 +124,9 @@ impl<'t> Execution<'t> {
     fn walk(&mut self, frame: &mut Frame<'t>, dot: &Value, nodes: &'t Nodes) -> Raised<Flow> {
         for node in nodes {
             let flow = match node {
-                Node::Text(text) => {
+                Node::Text(at, text) => {
                     let written = self.runtime.meter.steps(1).and_then(|()| self.write(text));
-                    self.checked(frame, Spot::of(0, &"text"), written)?;
+                    self.checked(frame, Spot::of(*at, &"text"), written)?;
                     Flow::Next
                 }
                 Node::Action(pipe) => {

@@ -238,7 +238,7 @@ impl<'a> Parser<'a> {
     fn node(&mut self) -> Parsed<Result<Node, Ending>> {
         let token = self.take_word();
         match token.kind {
-            Kind::Text => Ok(Ok(Node::Text(token.text.to_owned()))),
+            Kind::Text => Ok(Ok(Node::Text(token.at, token.text.to_owned()))),
             Kind::Open => {
                 self.action = Some(token.at);
                 let node = self.action()?;

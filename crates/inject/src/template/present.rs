@@ -192,7 +192,7 @@ pub(crate) fn gateway() -> Type {
     Type::Record("gatewaycommon.derivedInput")
 }
 
-/// Whether a type is a 32-bit number or the like: what protobuf's JSON writes without quotes.
+/// Whether a number has 64 bits: protobuf's JSON writes it as a string.
 pub(crate) fn is_long(whole: Whole) -> bool {
     matches!(whole, Whole::Int64 | Whole::Uint64 | Whole::Int)
 }

@@ -10,7 +10,8 @@ pub(crate) type Nodes = Vec<Node>;
 /// What stands in a template's text.
 #[derive(Debug, Clone)]
 pub(crate) enum Node {
-    Text(String),
+    /// Where it begins, and what it is.
+    Text(usize, String),
     /// A pipeline whose value is printed, or assigned.
     Action(Pipe),
     If(Branches),
@@ -172,5 +173,5 @@ impl fmt::Display for Invocation {
 
 /// Whether nodes are nothing but space: such a definition may be defined again.
 pub(crate) fn is_blank(nodes: &Nodes) -> bool {
-    nodes.iter().all(|node| matches!(node, Node::Text(text) if text.trim().is_empty()))
+    nodes.iter().all(|node| matches!(node, Node::Text(_, text) if text.trim().is_empty()))
 }

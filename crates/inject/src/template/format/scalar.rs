@@ -58,7 +58,7 @@ impl Printer<'_> {
     pub(super) fn whole(&mut self, value: &Value, number: i128, unsigned: bool, verb: char) -> Result<(), Fault> {
         match verb {
             'v' if self.flags.sharp_v && unsigned => {
-                let (sharp, _) = (std::mem::replace(&mut self.flags.sharp, true), ());
+                let sharp = std::mem::replace(&mut self.flags.sharp, true);
                 self.based(number, 16, 'v');
                 self.flags.sharp = sharp;
             }
