@@ -45,7 +45,7 @@ fn injector(values: &Values) -> Value {
         ),
     ];
     if revision == "default" {
-        hooks.push(("namespace", vec![is(INJECTION, "In", &["enabled"])], vec![not_refused.clone()]));
+        hooks.push(("namespace", vec![is(INJECTION, "In", &["enabled"])], vec![not_refused]));
         let wanted = vec![is(INJECT, "In", &["true"]), absent(REVISION)];
         hooks.push(("object", vec![absent(INJECTION), absent(REVISION)], wanted));
         if values.at("sidecarInjectorWebhook.enableNamespacesByDefault") == true {

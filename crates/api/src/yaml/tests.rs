@@ -82,5 +82,5 @@ fn parts_are_the_text_and_keep_its_lines() {
     assert_eq!(parts.iter().map(|part| part.text).collect::<String>(), text);
     let lines: Vec<u32> = parts.iter().map(|part| part.line).collect();
     assert_eq!(lines, [1, 3, 6, 7]);
-    assert_eq!(parts[1].documents(None).unwrap()[0].place("b").line, 5);
+    assert_eq!(parts[1].documents(None).unwrap()[0].place("b").unwrap().line, 5);
 }
