@@ -25,13 +25,19 @@ pub(crate) struct Counts {
 
 type Map = Arc<Row<ConfigMap>>;
 
+/// Settings, and the ConfigMaps that they were read from: the mesh's, if there is one, and the injector's.
+struct Read {
+    from: (Option<Map>, Map),
+    settings: Arc<inject::Settings>,
+}
+
 /// The injector.
 pub(crate) struct Injector {
     pub(crate) counts: Counts,
     /// When proxies are init containers that stay.
     native: NativeSidecars,
-    /// Settings as read from these ConfigMaps: they change seldom.
-    read: Mutex<Option<((Option<Map>, Map), Arc<inject::Settings>)>>,
+    /// What was read last: it changes seldom.
+    read: Mutex<Option<Read>>,
 }
 
 impl Injector {
@@ -126,11 +132,11 @@ impl Injector {
             };
             meshes && Arc::ptr_eq(&known.1, &from.1)
         };
-        if let Some((_, settings)) = read.as_ref().filter(|(known, _)| same(known)) {
-            return Ok(settings.clone());
+        if let Some(known) = read.as_ref().filter(|known| same(&known.from)) {
+            return Ok(known.settings.clone());
         }
         let settings = Arc::new(settings(&from, revision).map_err(|error| error.to_string())?);
-        *read = Some((from, settings.clone()));
+        *read = Some(Read { from, settings: settings.clone() });
         Ok(settings)
     }
 }
