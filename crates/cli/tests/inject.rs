@@ -2,6 +2,8 @@
 //! they are needed, `values.yaml`, `mesh.yaml`, `injector.yaml` and `args`; `out.yaml` is what is printed, `err.txt` what is said.
 //! `UPDATE_GOLDEN=1` rewrites these two; their diff is to be read like code.
 
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails fails the test")]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
