@@ -103,4 +103,9 @@ fn what_is_applied_is_served_and_every_namespace_has_the_roots() {
         Ok(())
     })
     .unwrap();
+
+    // Who writes gives that up when it ends: the next one need not wait.
+    drop((one, two));
+    let holder = ["get", "lease/meltemi-leader", "-n", "istio-system", "-o", "jsonpath={.spec.holderIdentity}"];
+    assert_eq!(cluster.kubectl(&holder).unwrap(), "");
 }

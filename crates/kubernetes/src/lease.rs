@@ -9,6 +9,7 @@ use kube::Api;
 use kube::api::PostParams;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::Cluster;
 
@@ -18,6 +19,8 @@ const TERM: Duration = Duration::from_secs(30);
 const GIVE_UP: Duration = Duration::from_secs(15);
 /// … and how often it is tried.
 const RETRY: Duration = Duration::from_millis(7500);
+/// Giving it back takes no longer: the process is on its way out.
+const GIVE_BACK: Duration = Duration::from_secs(2);
 /// Who waits looks more often, so that a Lease which was given back has a new holder soon.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -38,14 +41,18 @@ struct Observed {
     since: Instant,
 }
 
-/// Holds the Lease whenever it can, and tells by `leading` whether it does. Never returns.
-pub async fn campaign(cluster: Cluster, candidate: Candidate, leading: watch::Sender<bool>) {
+/// Holds the Lease whenever it can, and tells by `leading` whether it does. At `stop` it is given back, so that the next holder need not wait.
+pub async fn campaign(cluster: Cluster, candidate: Candidate, leading: watch::Sender<bool>, stop: CancellationToken) {
     let leases: Api<Lease> = Api::namespaced(cluster.client(), &candidate.namespace);
     let mut observed: Option<Observed> = None;
     let mut renewed: Option<Instant> = None;
     loop {
         let attempt = tokio::time::timeout(RETRY, attempt(&leases, &candidate, &mut observed));
-        match attempt.await {
+        let ended = tokio::select! {
+            ended = attempt => ended,
+            () = stop.cancelled() => break,
+        };
+        match ended {
             Ok(Ok(true)) => renewed = Some(Instant::now()),
             Ok(Ok(false)) => renewed = None,
             Ok(Err(error)) => tracing::debug!("the Lease {} cannot be had now: {error}", candidate.name),
@@ -55,8 +62,29 @@ pub async fn campaign(cluster: Cluster, candidate: Candidate, leading: watch::Se
         if leading.send_if_modified(|leading| std::mem::replace(leading, leads) != leads) {
             tracing::info!(leads, "the Lease {}", candidate.name);
         }
-        tokio::time::sleep(if leads { RETRY } else { LOOK }).await;
+        tokio::select! {
+            () = tokio::time::sleep(if leads { RETRY } else { LOOK }) => {}
+            () = stop.cancelled() => break,
+        }
     }
+    // Whoever writes stops before the Lease is another's.
+    if leading.send_replace(false)
+        && let Ok(Err(error)) = tokio::time::timeout(GIVE_BACK, give_back(&leases, &candidate)).await
+    {
+        tracing::debug!("the Lease {} could not be given back: {error}", candidate.name);
+    }
+}
+
+async fn give_back(leases: &Api<Lease>, candidate: &Candidate) -> kube::Result<()> {
+    let Some(mut lease) = leases.get_opt(&candidate.name).await? else { return Ok(()) };
+    let Some(spec) = lease.spec.as_mut().filter(|spec| spec.holder_identity.as_deref() == Some(&candidate.identity))
+    else {
+        return Ok(());
+    };
+    spec.holder_identity = Some(String::new());
+    spec.lease_duration_seconds = Some(1);
+    settle(leases.replace(&candidate.name, &PostParams::default(), &lease).await)?;
+    Ok(())
 }
 
 /// Takes or renews the Lease; says whether it is ours.

@@ -76,7 +76,7 @@ impl Source {
     /// What becomes visible by an update.
     fn take(&mut self, update: Update) -> Option<Changes> {
         let Update { kind, mut changes, trouble } = update;
-        let before = match trouble {
+        let other = match trouble {
             Some(trouble) => self.trouble.insert(kind, trouble.clone()).is_none_or(|before| before != trouble),
             None => self.trouble.remove(&kind).is_some(),
         };
@@ -92,8 +92,8 @@ impl Source {
             changes = self.first.take()?;
             tracing::info!(objects = changes.upserts.len(), "everything was listed");
         }
-        changes.ledger = (said || before).then(|| self.ledger());
-        (!changes.is_empty() || changes.ledger.is_some() || before).then_some(changes)
+        changes.ledger = (said || other).then(|| self.ledger());
+        (!changes.is_empty() || changes.ledger.is_some()).then_some(changes)
     }
 
     fn ledger(&self) -> Vec<Issue> {

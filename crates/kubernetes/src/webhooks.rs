@@ -34,8 +34,15 @@ struct Entry {
     policy: Option<String>,
 }
 
-/// Keeps the `caBundle` of revision `revision`'s webhooks at `roots`. Every replica does so: what is written is the same. Never returns.
-pub async fn patch(cluster: Cluster, revision: String, namespace: String, mut roots: watch::Receiver<String>) {
+/// Keeps the `caBundle` of revision `revision`'s webhooks at `roots` while `leading`: in a rotation replicas may know different roots for a
+/// while, and would undo each other's. Never returns.
+pub async fn patch(
+    cluster: Cluster,
+    revision: String,
+    namespace: String,
+    mut roots: watch::Receiver<String>,
+    mut leading: watch::Receiver<bool>,
+) {
     let labelled = || watcher::Config::default().labels(&format!("istio.io/rev={revision}")).timeout(TURN);
     let mutating: Api<MutatingWebhookConfiguration> = Api::all(cluster.client());
     let validating: Api<ValidatingWebhookConfiguration> = Api::all(cluster.client());
@@ -45,8 +52,8 @@ pub async fn patch(cluster: Cluster, revision: String, namespace: String, mut ro
     let mut known = std::collections::BTreeMap::<(bool, String), Vec<Entry>>::new();
     let mut again = false;
     loop {
-        let current = roots.borrow_and_update().clone();
-        if !current.is_empty() {
+        let (current, leads) = (roots.borrow_and_update().clone(), *leading.borrow_and_update());
+        if leads && !current.is_empty() {
             again = false;
             for ((injects, name), entries) in &known {
                 let written = match injects {
@@ -66,6 +73,7 @@ pub async fn patch(cluster: Cluster, revision: String, namespace: String, mut ro
             Some(event) = injectors.next() => note(true, event.map(|event| event.map_entries(mutating_entries)), &mut known).await,
             Some(event) = validators.next() => note(false, event.map(|event| event.map_entries(validating_entries)), &mut known).await,
             Ok(()) = roots.changed() => {}
+            Ok(()) = leading.changed() => {}
             () = tokio::time::sleep(AGAIN), if again => {}
         }
     }

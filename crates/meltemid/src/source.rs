@@ -79,8 +79,17 @@ impl Source {
             until(tasks, "authority's Secrets", stop, secrets.follow());
         }
         let (lead, leading) = watch::channel(false);
-        until(tasks, "lease", stop, lease::campaign(cluster.clone(), candidate, lead));
-        until(tasks, "webhooks", stop, webhooks::patch(cluster.clone(), revision, namespace, roots.clone()));
+        let (campaign, over) = (cluster.clone(), stop.clone());
+        tasks.spawn("lease", OnExit::LogOnly, async move {
+            lease::campaign(campaign, candidate, lead, over).await;
+            Ok(())
+        });
+        until(
+            tasks,
+            "webhooks",
+            stop,
+            webhooks::patch(cluster.clone(), revision, namespace, roots.clone(), leading.clone()),
+        );
         until(tasks, "roots", stop, roots::distribute(cluster, roots, leading));
     }
 }
