@@ -183,6 +183,9 @@ fn follow(after: &mut Value, own: &Value, tproxy: bool) {
     if user.is_none() && group.is_none() {
         return;
     }
+    // Without a container of capture there are no rules that exempt anyone.
+    let names = [INIT, VALIDATION];
+    let Some(name) = names.into_iter().find(|name| pod::find(after, "initContainers", name).is_some()) else { return };
     // Transparent proxying needs root.
     if tproxy
         && user.is_some()
@@ -190,9 +193,8 @@ fn follow(after: &mut Value, own: &Value, tproxy: bool) {
     {
         pod::object(proxy, &["securityContext"]).insert("runAsUser".to_owned(), json!(0));
     }
-    let name = [INIT, VALIDATION].into_iter().find(|name| pod::find(after, "initContainers", name).is_some());
-    let Some(capture) = name.and_then(|name| pod::find_mut(after, "initContainers", name)) else { return };
-    if !tproxy && name == Some(VALIDATION) {
+    let Some(capture) = pod::find_mut(after, "initContainers", name) else { return };
+    if !tproxy && name == VALIDATION {
         let context = pod::object(capture, &["securityContext"]);
         for (key, id) in [("runAsUser", user), ("runAsGroup", group)] {
             id.into_iter().for_each(|id| drop(context.insert(key.to_owned(), json!(id))));

@@ -353,6 +353,15 @@ fn a_gateway_keeps_the_sysctls_of_its_pod() {
 }
 
 #[test]
+fn a_gateway_keeps_its_user_however_the_mesh_captures() {
+    let mut gateway = pod(&[("inject.istio.io/templates", "gateway"), ("sidecar.istio.io/interceptionMode", "TPROXY")]);
+    gateway["spec"]["containers"] =
+        json!([{"name": "istio-proxy", "image": "auto", "securityContext": {"runAsUser": 7}}]);
+    let pod = injected(&gateway, &Settings::default());
+    assert_eq!(pod::sidecar(&pod).unwrap()["securityContext"]["runAsUser"], 7);
+}
+
+#[test]
 fn grpc_applications_get_a_bootstrap() {
     let agent = default(&[("inject.istio.io/templates", "grpc-agent")]);
     assert_eq!(names(&agent, "containers"), ["web", "istio-proxy"]);
