@@ -146,7 +146,10 @@ fn contain(spec: &Path) -> anyhow::Result<i32> {
     furnish(&confined)?;
     let mut first = itself(&["begin"], spec)?.spawn().context("starting the container's first process")?;
     let process = confined.process();
-    std::fs::write(&process, first.id().to_string()).with_context(|| format!("writing {}", process.display()))?;
+    // At once: whoever sees the file reads a number.
+    let beside = process.with_extension("part");
+    std::fs::write(&beside, first.id().to_string()).with_context(|| format!("writing {}", beside.display()))?;
+    std::fs::rename(&beside, &process).with_context(|| format!("writing {}", process.display()))?;
     Ok(code(first.wait()?))
 }
 
