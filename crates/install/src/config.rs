@@ -13,7 +13,7 @@ pub(crate) fn all(values: &Values) -> Vec<Value> {
     };
     vec![
         map("istio", json!({ "mesh": yaml(&mesh(values)), "meshNetworks": "networks: {}\n" })),
-        map("istio-sidecar-injector", json!({ "config": yaml(&injector()), "values": pretty(values.tree()) })),
+        map("istio-sidecar-injector", json!({ "config": yaml(&injector(values)), "values": pretty(values.tree()) })),
     ]
 }
 
@@ -55,14 +55,19 @@ fn over(under: &mut Value, tree: &Value) {
     }
 }
 
-/// Which pods are injected. The built-in templates need no text.
-fn injector() -> Value {
+/// Which pods are injected, and by which templates; the built-in ones need no text.
+fn injector(values: &Values) -> Value {
+    let of = |path: &str, usual: Value| match values.at(path) {
+        Value::Null => usual,
+        given => given.clone(),
+    };
+    let injector = |name: &str, usual: Value| of(&format!("sidecarInjectorWebhook.{name}"), usual);
     json!({
-        "policy": "enabled",
-        "alwaysInjectSelector": [],
-        "neverInjectSelector": [],
-        "injectedAnnotations": {},
-        "defaultTemplates": ["sidecar"],
-        "templates": {},
+        "policy": of("global.proxy.autoInject", json!("enabled")),
+        "alwaysInjectSelector": injector("alwaysInjectSelector", json!([])),
+        "neverInjectSelector": injector("neverInjectSelector", json!([])),
+        "injectedAnnotations": injector("injectedAnnotations", json!({})),
+        "defaultTemplates": injector("defaultTemplates", json!(["sidecar"])),
+        "templates": injector("templates", json!({})),
     })
 }

@@ -39,6 +39,7 @@ fn settings_reach_what_they_are_about() {
         "meshConfig.accessLogFile=/dev/stdout",
         "meshConfig.defaultConfig.proxyMetadata.A\\.B=c",
         "pilot.tolerations={}",
+        "global.proxy.autoInject=disabled",
     ] {
         values.set(set).unwrap();
     }
@@ -50,6 +51,8 @@ fn settings_reach_what_they_are_about() {
     let mesh = find(&objects, "ConfigMap", "istio-canary")["data"]["mesh"].as_str().unwrap();
     assert!(mesh.contains("accessLogFile: /dev/stdout") && mesh.contains("A.B: c"), "{mesh}");
     assert!(mesh.contains("istiod-canary.istio-system.svc:15012"), "{mesh}");
+    let injector = find(&objects, "ConfigMap", "istio-sidecar-injector-canary")["data"]["config"].as_str().unwrap();
+    assert!(injector.contains("policy: disabled"), "{injector}");
     let hooks = find(&objects, "MutatingWebhookConfiguration", "istio-sidecar-injector-canary");
     assert_eq!(hooks["webhooks"].as_array().map(Vec::len), Some(2), "only the default revision has the old labels");
     assert!(!kinds(&objects).contains(&"PodDisruptionBudget"), "one replica cannot be spared");
