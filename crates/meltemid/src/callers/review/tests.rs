@@ -140,3 +140,11 @@ async fn first_party_tokens_are_of_no_audience() {
     reviewer.review("token", &HeaderMap::new(), &Name::from("td")).await.unwrap();
     assert_eq!(*asked.lock().unwrap(), [json!({ "token": "token" })]);
 }
+
+#[tokio::test]
+async fn without_audiences_tokens_for_anybody_would_be_taken() {
+    let settings = Settings::try_parse_from(["meltemid", "--kubeconfig", "/nowhere", "--token-audiences", ""]).unwrap();
+    let nobody =
+        tower::service_fn(|_: Request<Body>| async { Err::<Response<Full<Bytes>>, _>(std::io::Error::other("")) });
+    assert!(Reviewer::new(&settings, Cluster::from(Client::new(nobody, "default"))).is_err());
+}
