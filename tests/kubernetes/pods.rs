@@ -337,6 +337,8 @@ fn side_cars_come_before_and_end_after_hooks_are_run_and_images_have_their_root(
     assert!(exec("touch /new").is_err() && exec("command -v python3").is_err());
     let status = ["get", "pod", "all", "-o", "jsonpath={.status.initContainerStatuses[*].ready} {.status.phase}"];
     assert_eq!(cluster.kubectl(&status).unwrap(), "true true Running");
+    let before = ["get", "pod", "all", "-o", "jsonpath={.status.containerStatuses[*].lastState}"];
+    assert_eq!(cluster.kubectl(&before).unwrap(), "{} {}", "nothing was started again");
     cluster.kubectl(&["delete", "pod", "all"]).unwrap();
     let said = std::fs::read_to_string(order.join("all")).unwrap();
     let expected = "proxy began first main began started second stopping main ended proxy ended";
