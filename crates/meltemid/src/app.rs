@@ -172,7 +172,7 @@ impl App {
         }
         let (http, pages_stop) = (self.http, stop.clone());
         tasks.spawn("pages", OnExit::LogOnly, async move {
-            let pages = debug::router(pages).into_make_service_with_connect_info::<SocketAddr>();
+            let pages = debug::router(pages).into_make_service_with_connect_info::<debug::Ends>();
             let serving = axum::serve(http, pages);
             Ok(serving.with_graceful_shutdown(async move { pages_stop.cancelled().await }).await?)
         });

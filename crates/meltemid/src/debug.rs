@@ -20,6 +20,8 @@ use crate::metrics;
 mod guard;
 mod sync;
 
+pub(crate) use guard::Ends;
+
 /// What the pages show.
 #[derive(Clone)]
 pub struct Pages {
