@@ -2,9 +2,9 @@
 //! (`istio: pkg/config/analysis/analyzers/virtualservice`, `gateway`, `authz`).
 
 use api::networking::{Destination, VirtualService};
-use api::{AnyObject, Gateway, Issue, ObjectId, ObjectMeta, Severity};
-use model::services::EntriesByHost;
-use model::{Id, Mesh, Objects};
+use api::{AnyObject, Gateway, Issue, MatchSelector, ObjectId, ObjectMeta, Severity};
+use model::services::{EntriesByHost, kubernetes_service};
+use model::{Age, Id, Mesh, Objects};
 use names::{Hostname, Labels, Name, Namespace};
 
 /// A reference to something that is not there.
@@ -28,18 +28,9 @@ pub fn references(mesh: &Mesh, object: &AnyObject) -> Vec<Issue> {
         AnyObject::VirtualService(rule) => found.virtual_service(rule.meta(), rule.spec()),
         AnyObject::DestinationRule(rule) => found.host("spec.host", &rule.spec().host, &rule.meta().namespace),
         AnyObject::Gateway(gateway) => found.gateway(gateway.spec()),
-        AnyObject::AuthorizationPolicy(policy) => {
-            let selector = policy.spec().selector.as_ref();
-            found.workloads(&policy.meta().namespace, selector.map(|selector| &selector.match_labels));
-        }
-        AnyObject::PeerAuthentication(policy) => {
-            let selector = policy.spec().selector.as_ref();
-            found.workloads(&policy.meta().namespace, selector.map(|selector| &selector.match_labels));
-        }
-        AnyObject::RequestAuthentication(policy) => {
-            let selector = policy.spec().selector.as_ref();
-            found.workloads(&policy.meta().namespace, selector.map(|selector| &selector.match_labels));
-        }
+        AnyObject::AuthorizationPolicy(policy) => found.workloads(policy.meta(), policy.spec().selector.as_ref()),
+        AnyObject::PeerAuthentication(policy) => found.workloads(policy.meta(), policy.spec().selector.as_ref()),
+        AnyObject::RequestAuthentication(policy) => found.workloads(policy.meta(), policy.spec().selector.as_ref()),
         _ => {}
     }
     found.issues
@@ -105,8 +96,7 @@ impl Found<'_> {
 
     /// A host that an older rule of the sidecars has: that one wins.
     fn conflict(&mut self, path: &str, host: &Hostname, meta: &ObjectMeta) {
-        let age = |meta: &ObjectMeta| (meta.created.unwrap_or(i64::MAX), meta.name.clone(), meta.namespace.clone());
-        let ours = age(meta);
+        let ours = Age::of(meta);
         let winner = self
             .mesh
             .db()
@@ -114,7 +104,7 @@ impl Found<'_> {
             .filter(|(id, _)| id.namespace != meta.namespace || id.name != meta.name)
             .filter(|(_, row)| {
                 let sidecars = row.spec.gateways.is_empty() || row.spec.gateways.iter().any(|of| *of == SIDECARS);
-                sidecars && age(&row.meta) < ours && row.spec.hosts.iter().any(|other| row.host(other) == *host)
+                sidecars && row.age() < ours && row.spec.hosts.iter().any(|other| row.host(other) == *host)
             })
             .map(|(id, _)| format!("{}/{}", id.namespace, id.name))
             .next();
@@ -164,12 +154,9 @@ impl Found<'_> {
     /// The ports of a host; none when nothing has it.
     fn service(&self, host: &Hostname) -> Option<Ports> {
         let (base, db) = (self.mesh.base(), self.mesh.db());
-        let suffix = format!(".svc.{}", base.domain);
-        if let Some((name, namespace)) = host.as_str().strip_suffix(&suffix).and_then(|rest| rest.split_once('.')) {
-            let id = Id { cluster: base.cluster.clone(), namespace: namespace.into(), name: name.into() };
-            if let Some(service) = db.input::<Objects<api::Service>>(&id) {
-                return Some(Ports(service.spec.spec.ports.iter().map(|port| port.port).collect()));
-            }
+        let kubernetes = kubernetes_service(host, base).and_then(|id| db.input::<Objects<api::Service>>(&id));
+        if let Some(service) = kubernetes {
+            return Some(Ports(service.spec.spec.ports.iter().map(|port| port.port).collect()));
         }
         let mut covers = vec![host.clone()];
         let mut rest = host.as_str();
@@ -199,9 +186,10 @@ impl Found<'_> {
         self.say(MISSING, "spec.selector", format!("no pod has the labels {}", shown(&gateway.selector)));
     }
 
-    fn workloads(&mut self, namespace: &Namespace, selector: Option<&Labels>) {
-        let Some(selector) = selector.filter(|selector| !selector.is_empty()) else { return };
-        let within = Some(namespace).filter(|namespace| **namespace != self.mesh.base().root_namespace);
+    fn workloads(&mut self, meta: &ObjectMeta, selector: Option<&MatchSelector>) {
+        let labels = selector.map(|selector| &selector.match_labels);
+        let Some(selector) = labels.filter(|labels| !labels.is_empty()) else { return };
+        let within = Some(&meta.namespace).filter(|namespace| **namespace != self.mesh.base().root_namespace);
         if !self.pods(within, selector) {
             self.say(NOBODY, "spec.selector", format!("no pod has the labels {}", shown(selector)));
         }

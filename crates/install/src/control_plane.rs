@@ -104,9 +104,9 @@ fn pod(values: &Values) -> Value {
             pod[field] = values.at(path).clone();
         }
     }
-    pod["imagePullSecrets"] = pull_secrets(values);
-    if pod["imagePullSecrets"].is_null() {
-        pod.as_object_mut().and_then(|pod| pod.remove("imagePullSecrets"));
+    let secrets = pull_secrets(values);
+    if !secrets.is_null() {
+        pod["imagePullSecrets"] = secrets;
     }
     pod
 }
@@ -134,10 +134,11 @@ pub(crate) fn image(values: &Values, name: &str) -> String {
 fn container(values: &Values) -> Value {
     let port = |name: &str, port: u16| json!({ "name": name, "containerPort": port, "protocol": "TCP" });
     let folder = format!("{STATE}/ca");
+    let domain = values.at("global.proxy.clusterDomain").as_str().unwrap_or("cluster.local");
     let mut container = json!({
         "name": "discovery",
         "image": image(values, values.text("pilot.image")),
-        "args": ["discovery", "--monitoringAddr=:15014", format!("--ca-dir={folder}"), "--domain", "cluster.local"],
+        "args": ["discovery", "--monitoringAddr=:15014", format!("--ca-dir={folder}"), "--domain", domain],
         "ports": [
             port("http-debug", 8080),
             port("grpc-xds", 15010),
@@ -170,13 +171,16 @@ fn environment(values: &Values) -> Vec<Value> {
     let field = |name: &str, path: &str| json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": path } } });
     let plain = |name: &str, value: &str| json!({ "name": name, "value": value });
     let namespace = values.namespace();
+    // Istio's form names scopes, which are its own: `default:info`.
+    let level = values.text("global.logging.level");
+    let level = level.split(',').next().map_or(level, |first| first.strip_prefix("default:").unwrap_or(first));
     let mut environment = vec![
         field("POD_NAME", "metadata.name"),
         field("POD_NAMESPACE", "metadata.namespace"),
         field("SERVICE_ACCOUNT", "spec.serviceAccountName"),
         plain("REVISION", values.revision()),
         plain("CLUSTER_ID", values.text("global.multiCluster.clusterName")),
-        plain("RUST_LOG", values.text("global.logging.level")),
+        plain("RUST_LOG", level),
         plain("CA_TRUSTED_NODE_ACCOUNTS", &format!("{namespace}/ztunnel")),
     ];
     let empty = Map::new();

@@ -40,6 +40,8 @@ fn settings_reach_what_they_are_about() {
         "meshConfig.defaultConfig.proxyMetadata.A\\.B=c",
         "pilot.tolerations={}",
         "global.proxy.autoInject=disabled",
+        "global.proxy.clusterDomain=example.org",
+        "global.logging.level=default:debug",
     ] {
         values.set(set).unwrap();
     }
@@ -48,6 +50,8 @@ fn settings_reach_what_they_are_about() {
     assert_eq!(pod["containers"][0]["image"], "registry.example/mesh/meltemid:1.2");
     let environment = pod["containers"][0]["env"].as_array().unwrap();
     assert!(environment.contains(&json!({ "name": "PILOT_X", "value": "true" })), "{environment:?}");
+    assert!(environment.contains(&json!({ "name": "RUST_LOG", "value": "debug" })), "{environment:?}");
+    assert_eq!(pod["containers"][0]["args"][4], "example.org");
     let mesh = find(&objects, "ConfigMap", "istio-canary")["data"]["mesh"].as_str().unwrap();
     assert!(mesh.contains("accessLogFile: /dev/stdout") && mesh.contains("A.B: c"), "{mesh}");
     assert!(mesh.contains("istiod-canary.istio-system.svc:15012"), "{mesh}");

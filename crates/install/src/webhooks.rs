@@ -85,27 +85,33 @@ fn injector(values: &Values) -> Value {
 fn validator(values: &Values) -> Value {
     let revision = values.revision();
     let groups = ["security.istio.io", "networking.istio.io", "telemetry.istio.io", "extensions.istio.io"];
-    // Objects of no revision are the default one's.
-    let ours = match revision {
-        "default" => json!([{ "key": REVISION, "operator": "NotIn", "values": ["none"] }]),
-        _ => json!([is(REVISION, "In", &[revision])]),
-    };
+    let mut ours = vec![("rev.validation.istio.io", is(REVISION, "In", &[revision]))];
+    if revision == "default" {
+        // Objects that name no revision are the default one's.
+        ours.push(("validation.istio.io", absent(REVISION)));
+    }
+    let hooks: Vec<Value> = ours
+        .into_iter()
+        .map(|(name, which)| {
+            json!({
+                "name": name,
+                "clientConfig": service(values, "/validate"),
+                "rules": [{
+                    "operations": ["CREATE", "UPDATE"], "apiGroups": groups, "apiVersions": ["*"], "resources": ["*"],
+                }],
+                "failurePolicy": "Ignore",
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+                "objectSelector": { "matchExpressions": [which] },
+            })
+        })
+        .collect();
     let name = format!("{}-{}", values.named("istio-validator"), values.namespace());
     let mut meta = meta(values, &name, false);
     meta["labels"]["istio"] = "istiod".into();
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
         "metadata": meta,
-        "webhooks": [{
-            "name": "rev.validation.istio.io",
-            "clientConfig": service(values, "/validate"),
-            "rules": [{
-                "operations": ["CREATE", "UPDATE"], "apiGroups": groups, "apiVersions": ["*"], "resources": ["*"],
-            }],
-            "failurePolicy": "Ignore",
-            "sideEffects": "None",
-            "admissionReviewVersions": ["v1"],
-            "objectSelector": { "matchExpressions": ours },
-        }],
+        "webhooks": hooks,
     })
 }

@@ -31,7 +31,7 @@ pub fn awaited() -> (latest::Sender<BTreeSet<Kind>>, Awaited) {
 }
 
 /// Watches everything until `stop`; each call of `sink` is one transaction. The settings of the mesh are in the namespace `root`.
-/// An API server that is away is waited for.
+/// An API server that is away is waited for. It ends before `stop` only by a fault of ours.
 pub async fn watch(
     cluster: Cluster,
     root: Name,
@@ -52,6 +52,8 @@ pub async fn watch(
     loop {
         let update = tokio::select! {
             () = stop.cancelled() => return,
+            // A kind that is not followed any more would be served as it was, for ever.
+            _ = tasks.join_next() => return,
             update = told.recv() => update,
         };
         let Some(update) = update else { return };

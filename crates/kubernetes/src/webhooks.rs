@@ -20,6 +20,8 @@ use crate::{Cluster, MANAGER, TURN};
 
 /// Entries for injection are known by the end of their names.
 const INJECTOR: &str = "sidecar-injector.istio.io";
+/// Gives an object to a control plane.
+const REVISION: &str = "istio.io/rev";
 /// Marks an object that validation always refuses.
 const REFUSED: &str = "internal.istio.io/webhook-always-reject";
 /// Between attempts.
@@ -43,7 +45,7 @@ pub async fn patch(
     mut roots: watch::Receiver<String>,
     mut leading: watch::Receiver<bool>,
 ) {
-    let labelled = || watcher::Config::default().labels(&format!("istio.io/rev={revision}")).timeout(TURN);
+    let labelled = || watcher::Config::default().labels(&format!("{REVISION}={revision}")).timeout(TURN);
     let mutating: Api<MutatingWebhookConfiguration> = Api::all(cluster.client());
     let validating: Api<ValidatingWebhookConfiguration> = Api::all(cluster.client());
     let injectors = watcher(mutating.clone(), labelled());
@@ -58,7 +60,7 @@ pub async fn patch(
             for ((injects, name), entries) in &known {
                 let written = match injects {
                     true => inject(&mutating, name, entries, &current).await,
-                    false => validate(&cluster, &validating, name, entries, (&current, &namespace)).await,
+                    false => validate(&cluster, &validating, name, entries, (&current, &revision, &namespace)).await,
                 };
                 match written {
                     Ok(done) => again |= !done,
@@ -167,7 +169,7 @@ async fn validate(
     configs: &Api<ValidatingWebhookConfiguration>,
     name: &str,
     entries: &[Entry],
-    (roots, namespace): (&str, &str),
+    (roots, revision, namespace): (&str, &str, &str),
 ) -> kube::Result<bool> {
     if let Some(patch) = rooted(entries, roots) {
         configs.patch(name, &params(), &Patch::Strategic(patch)).await?;
@@ -175,7 +177,7 @@ async fn validate(
         return Ok(false);
     }
     let open: Vec<&Entry> = entries.iter().filter(|entry| entry.policy.as_deref() == Some("Ignore")).collect();
-    if open.is_empty() || !refuses(cluster, namespace).await? {
+    if open.is_empty() || !refuses(cluster, (revision, namespace)).await? {
         return Ok(open.is_empty());
     }
     let hooks: Vec<Value> = open.iter().map(|entry| json!({ "name": entry.name, "failurePolicy": "Fail" })).collect();
@@ -185,11 +187,12 @@ async fn validate(
 }
 
 /// Whether an object that is always refused is refused by validation.
-async fn refuses(cluster: &Cluster, namespace: &str) -> kube::Result<bool> {
+async fn refuses(cluster: &Cluster, (revision, namespace): (&str, &str)) -> kube::Result<bool> {
     let gateway = ApiResource::from_gvk(&GroupVersionKind::gvk("networking.istio.io", "v1", "Gateway"));
     let gateways: Api<DynamicObject> = Api::namespaced_with(cluster.client(), namespace, &gateway);
-    let bad = DynamicObject::new("invalid-gateway", &gateway).data(json!({ "spec": {} }));
-    let mut bad = bad;
+    let mut bad = DynamicObject::new("invalid-gateway", &gateway).data(json!({ "spec": {} }));
+    // Of our revision, so that it is our webhook that is asked.
+    bad.metadata.labels = Some([(REVISION.to_owned(), revision.to_owned())].into());
     bad.metadata.annotations = Some([(REFUSED.to_owned(), "true".to_owned())].into());
     let trial = PostParams { dry_run: true, ..PostParams::default() };
     match gateways.create(&trial, &bad).await {

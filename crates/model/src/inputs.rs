@@ -42,13 +42,21 @@ impl<K> Row<K> {
     /// Objects without a creation time are the youngest.
     #[must_use]
     pub fn age(&self) -> Age {
-        Age(self.meta.created.unwrap_or(i64::MAX), self.meta.name.clone(), self.meta.namespace.clone())
+        Age::of(&self.meta)
     }
 }
 
 /// Sort key: older first, then name, then namespace.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Age(i64, Name, Namespace);
+
+impl Age {
+    /// Of an object that is no row yet.
+    #[must_use]
+    pub fn of(meta: &ObjectMeta) -> Self {
+        Self(meta.created.unwrap_or(i64::MAX), meta.name.clone(), meta.namespace.clone())
+    }
+}
 
 /// The table of all objects of one kind.
 pub struct Objects<K>(PhantomData<fn() -> K>);

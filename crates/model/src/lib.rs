@@ -28,7 +28,7 @@ pub mod scopes;
 pub mod services;
 pub mod settings;
 
-pub use inputs::{Id, Objects, Row};
+pub use inputs::{Age, Id, Objects, Row};
 pub use mesh::Mesh;
 
 /// Checked leaf values of what users write, passed on unchanged to `translate`.

@@ -10,7 +10,7 @@ use names::{Hostname, Labels, Name, Namespace, Protocol, Selector};
 
 use crate::export::{Audience, Export};
 use crate::inputs::Age;
-use crate::settings::{MeshSettings, settings};
+use crate::settings::{Base, settings};
 use crate::{Id, Objects, Row};
 
 /// A service: the host in the namespace that defines it.
@@ -184,7 +184,7 @@ impl Derived for Services {
 
     fn build(key: &ServiceId, read: &mut Reader<'_>) -> Option<Service> {
         let settings = settings(read)?;
-        if let Some(id) = kube_id(&key.host, &key.namespace, &settings)
+        if let Some(id) = kubernetes_service(&key.host, &settings.base).filter(|id| id.namespace == key.namespace)
             && let Some(row) = read.input::<Objects<KubeService>>(&id)
         {
             return Some(of_kube(key, &row));
@@ -197,15 +197,11 @@ impl Derived for Services {
 }
 
 /// The Kubernetes Service that a host can be, by its form `name.namespace.svc.domain`.
-fn kube_id(host: &Hostname, namespace: &Namespace, settings: &MeshSettings) -> Option<Id> {
-    let base = &settings.base;
+#[must_use]
+pub fn kubernetes_service(host: &Hostname, base: &Base) -> Option<Id> {
     let rest = host.as_str().strip_suffix(base.domain.as_str())?.strip_suffix(".svc.")?;
-    let (name, of) = rest.split_once('.')?;
-    (of == namespace.as_str()).then(|| Id {
-        cluster: base.cluster.clone(),
-        namespace: namespace.clone(),
-        name: Name::from(name),
-    })
+    let (name, namespace) = rest.split_once('.')?;
+    Some(Id { cluster: base.cluster.clone(), namespace: namespace.into(), name: Name::from(name) })
 }
 
 fn of_kube(id: &ServiceId, row: &Row<KubeService>) -> Service {

@@ -93,7 +93,9 @@ impl Watcher {
         let versions = self.kind.versions();
         let mut version = 0;
         while !self.tell.is_closed() {
-            if !self.defined().await {
+            // Without word of definitions nothing is known to be gone.
+            let Some(defined) = self.defined().await else { return };
+            if !defined {
                 let changes = state.store.clear();
                 self.send(changes, None).await;
                 if self.present.wait_for(|present| presence::has(present, self.kind) == Some(true)).await.is_err() {
@@ -119,11 +121,11 @@ impl Watcher {
         }
     }
 
-    /// Whether the kind's definition is there, as soon as that is known.
-    async fn defined(&mut self) -> bool {
+    /// Whether the kind's definition is there, as soon as that is known; None when nobody will tell any more.
+    async fn defined(&mut self) -> Option<bool> {
         let kind = self.kind;
         let known = self.present.wait_for(|present| presence::has(present, kind).is_some()).await;
-        known.is_ok_and(|present| presence::has(&present, kind) == Some(true))
+        known.ok().and_then(|present| presence::has(&present, kind))
     }
 
     /// Pauses, shorter when definitions change.

@@ -1,6 +1,7 @@
 //! Which of Istio's kinds the API server has: their definitions come and go while we run. Only metadata of definitions is asked for;
 //! whole ones are large.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use api::Kind;
@@ -17,7 +18,7 @@ use crate::Cluster;
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The definitions that are there, by name; None until that is known.
-pub(super) type Present = Option<std::collections::BTreeSet<String>>;
+pub(super) type Present = Option<BTreeSet<String>>;
 
 /// Whether a kind is there; None until that is known. The kinds of Kubernetes itself always are.
 pub(super) fn has(present: &Present, kind: Kind) -> Option<bool> {
@@ -63,7 +64,7 @@ fn note(
 ) {
     let name = |object: PartialObjectMeta<CustomResourceDefinition>| object.metadata.name.unwrap_or_default();
     match event {
-        watcher::Event::Init => *listed = Some(std::collections::BTreeSet::new()),
+        watcher::Event::Init => *listed = Some(BTreeSet::new()),
         watcher::Event::InitApply(object) => {
             if let Some(names) = listed {
                 names.insert(name(object));

@@ -67,7 +67,7 @@ impl Files {
     pub(super) fn write(&self, folder: &Path) -> anyhow::Result<()> {
         let [cert, key, root, chain] = &self.set;
         let [cert_file, key_file, root_file, chain_file] = SETS[0];
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        make(folder)?;
         put(folder, key_file, key, 0o600)?;
         put(folder, root_file, root, 0o644)?;
         match chain.is_empty() {
@@ -99,6 +99,11 @@ impl Files {
         let root = again.clone().into_bytes();
         Self { set: [again.into(), key.clone(), root, Vec::new()], crl: Vec::new() }.write(folder)
     }
+}
+
+/// Makes a folder that nobody else may look into, if it is not there.
+pub(super) fn make(folder: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// Whether a folder has some of the files.

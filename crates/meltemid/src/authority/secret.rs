@@ -1,7 +1,7 @@
 //! An authority that is in a Secret: its content is kept in the folder, from where everything else goes its way.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -73,17 +73,16 @@ impl Secrets {
     }
 
     fn keep(&self, held: &Held) -> anyhow::Result<()> {
-        let files = Files::of(&held.files).with_context(|| format!("Secret {}", held.name))?;
-        if Files::read(&self.folder).is_ok_and(|known| known == files) {
+        let wanted = Files::of(&held.files).with_context(|| format!("Secret {}", held.name))?;
+        if Files::read(&self.folder).is_ok_and(|known| known == wanted) {
             return Ok(());
         }
-        files.write(&self.folder)?;
-        std::fs::write(self.folder.join(MARK), &held.name).with_context(|| marking(&self.folder))
+        // Marked first: files without it would be taken for somebody else's after a sudden end.
+        let mark = self.folder.join(MARK);
+        let marked = files::make(&self.folder).and_then(|()| std::fs::write(&mark, &held.name));
+        marked.with_context(|| format!("writing {}", mark.display()))?;
+        wanted.write(&self.folder)
     }
-}
-
-fn marking(folder: &Path) -> String {
-    format!("writing into {}", folder.display())
 }
 
 /// The keys that Istio's own control planes write and read.
