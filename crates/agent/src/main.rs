@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 mod commands;
 
@@ -19,20 +19,28 @@ enum Command {
     Bootstrap(commands::bootstrap::Bootstrap),
     Proxy(Box<commands::proxy::Proxy>),
     Redirect(Box<commands::redirect::Redirect>),
+    Request(commands::request::Request),
+    Wait(commands::wait::Wait),
+    /// Prints the version.
+    Version,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let (given, unused) = commands::pilot::arguments(&Arguments::command(), std::env::args());
+    let arguments = Arguments::parse_from(given);
+    for flag in unused {
+        eprintln!("warning: {flag} has no effect here");
+    }
     let ended = match arguments.command {
         Command::Bootstrap(command) => command.run(),
         Command::Proxy(command) => return command.run(),
-        Command::Redirect(command) => command.run(),
+        Command::Redirect(command) => return command.run(),
+        Command::Request(command) => command.run(),
+        Command::Wait(command) => command.run(),
+        Command::Version => {
+            commands::print(&Arguments::command().render_version());
+            Ok(())
+        }
     };
-    ended.map_or_else(
-        |error| {
-            eprintln!("meltemi-agent: {error:#}");
-            ExitCode::FAILURE
-        },
-        |()| ExitCode::SUCCESS,
-    )
+    commands::ended(ended)
 }

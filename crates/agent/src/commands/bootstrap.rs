@@ -39,7 +39,7 @@ pub(crate) struct Bootstrap {
     outlier_log: Option<String>,
     /// Logs are JSON.
     #[arg(long = "log_as_json")]
-    log_json: bool,
+    pub(super) log_json: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -44,9 +44,21 @@ pub(crate) struct Proxy {
     /// How long certificates are asked for.
     #[arg(long, default_value = "24h", value_name = "DURATION", env = "SECRET_TTL", value_parser = api::scalars::Duration::parse_seconds)]
     secret_ttl: i64,
-    /// Worker threads of Envoy; 0 takes one for each processor.
-    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
-    concurrency: u32,
+    /// Worker threads of Envoy; without it what the ProxyConfig says, else the limit of processors; 0 takes one for each processor.
+    #[arg(long, value_name = "NUMBER")]
+    concurrency: Option<u32>,
+    /// Processors that the proxy may take.
+    #[arg(long, hide = true, env = "ISTIO_CPU_LIMIT")]
+    cpu_limit: Option<String>,
+    /// What Envoy writes down: a level, and levels of components as in `info,upstream:debug`.
+    #[arg(long = "proxyLogLevel", default_value = "warning,misc:error", value_name = "LEVELS")]
+    proxy_level: String,
+    /// Levels of Envoy's components.
+    #[arg(long = "proxyComponentLogLevel", default_value = "", hide_default_value = true, value_name = "LEVELS")]
+    component_level: String,
+    /// What the agent writes down: `default:info`.
+    #[arg(long = "log_output_level", default_value = "default:info", value_name = "LEVELS")]
+    level: String,
     /// Writes the bootstrap of gRPC clients without a proxy here.
     #[arg(long, value_name = "FILE", env = "GRPC_XDS_BOOTSTRAP")]
     grpc_bootstrap: Option<PathBuf>,
@@ -82,8 +94,13 @@ fn lasting(text: &str) -> Result<Duration, String> {
 
 impl Proxy {
     pub(crate) fn run(&self) -> ExitCode {
-        let filter = tracing_subscriber::EnvFilter::builder().with_default_directive(tracing::Level::INFO.into());
-        tracing_subscriber::fmt().with_env_filter(filter.from_env_lossy()).with_writer(std::io::stderr).init();
+        let log =
+            tracing_subscriber::fmt().with_env_filter(super::level::filter(&self.level)).with_writer(std::io::stderr);
+        if self.bootstrap.log_json {
+            log.json().init()
+        } else {
+            log.init()
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let ended = runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(self.serve()));
         ended.unwrap_or_else(|error| {
@@ -194,7 +211,12 @@ impl Proxy {
     /// Starts Envoy.
     fn start(&self, config: &std::path::Path, settings: &Settings) -> anyhow::Result<Child> {
         let mut command = Command::new(&self.envoy);
-        command.arg("-c").arg(config).args(["--disable-hot-restart", "-l", "warning"]).kill_on_drop(true);
+        command.arg("-c").arg(config).arg("--disable-hot-restart").kill_on_drop(true);
+        let (level, components) = levels(&self.proxy_level, &self.component_level);
+        command.args(["-l", &level]);
+        if !components.is_empty() {
+            command.args(["--component-log-level", &components]);
+        }
         command.args(["--drain-time-s", &settings.drain.as_secs().to_string()]);
         command.args(&self.further);
         // One that cannot be read is no reason not to start (istio: pkg/envoy/proxy.go).
@@ -203,11 +225,20 @@ impl Proxy {
             Ok(text) => _ = command.args(text.into_iter().flat_map(|text| ["--config-yaml".to_owned(), text])),
             Err(error) => tracing::warn!("the bootstrap is not overridden: {error:#}"),
         }
-        if self.concurrency > 0 {
-            command.args(["--concurrency", &self.concurrency.to_string()]);
+        let limit = self.cpu_limit.as_deref().and_then(|limit| limit.parse().ok());
+        match self.concurrency.or(settings.concurrency).or(limit) {
+            None | Some(0) => {}
+            Some(workers) => _ = command.args(["--concurrency", &workers.to_string()]),
         }
         command.spawn().with_context(|| format!("starting {}", self.envoy.display()))
     }
+}
+
+/// Envoy's level and those of its components, where the level may name some too (`istio: pkg/envoy/proxy.go`).
+fn levels(level: &str, components: &str) -> (String, String) {
+    let all = level.split(',').chain(components.split(',')).map(str::trim).filter(|each| !each.is_empty());
+    let (components, general): (Vec<&str>, Vec<&str>) = all.partition(|each| each.contains(':'));
+    (general.first().unwrap_or(&"warning").to_string(), components.join(","))
 }
 
 /// What the bootstrap says that the agent needs too.
@@ -225,6 +256,8 @@ struct Settings {
     /// How the workload's health is found out for the control plane.
     readiness: Option<ReadinessProbe>,
     admin: String,
+    /// Worker threads of Envoy; 0 is one for each processor.
+    concurrency: Option<u32>,
     drain: Duration,
     /// How long a draining Envoy is left to its connections.
     termination: Duration,
@@ -259,6 +292,7 @@ impl Settings {
             sidecar: bootstrap["node"]["id"].as_str().is_some_and(|id| id.starts_with("sidecar~")),
             readiness: readiness.context("readinessProbe")?,
             admin: format!("{}:{}", bracketed(&admin_host), address["port_value"]),
+            concurrency: config["concurrency"].as_u64().and_then(|workers| u32::try_from(workers).ok()),
             drain: lasting("drainDuration")?,
             termination: lasting("terminationDrainDuration")?,
             while_busy: metadata["EXIT_ON_ZERO_ACTIVE_CONNECTIONS"] == "true",
@@ -270,4 +304,17 @@ impl Settings {
 /// An address as it stands before a port.
 fn bracketed(address: &str) -> String {
     if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_of_components_may_stand_in_both_places() {
+        let of = |level, components| levels(level, components);
+        assert_eq!(of("warning,misc:error", ""), ("warning".to_owned(), "misc:error".to_owned()));
+        assert_eq!(of("info", "misc:error,http:debug"), ("info".to_owned(), "misc:error,http:debug".to_owned()));
+        assert_eq!(of("upstream:trace", "misc:error").0, "warning");
+    }
 }

@@ -1,7 +1,7 @@
 //! `meltemi-agent redirect`: prints, applies or removes the rules that lead a workload's traffic through its proxy.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 use agent::bootstrap::truth;
 use agent::redirect::{Capture, Family, Host, Options, iptables, iptables_cleanup, nftables, nftables_cleanup, routes};
@@ -35,6 +35,14 @@ pub(crate) struct Redirect {
     #[arg(long, value_name = "BOOL", env = "NATIVE_NFTABLES", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
           default_value_t = false, default_missing_value = "true")]
     native_nftables: bool,
+    /// Checks that the rules are there; exit code 126 when they are not.
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          default_value_t = false, default_missing_value = "true")]
+    run_validation: bool,
+    /// Sets no rules: somebody else does, or has.
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          default_value_t = false, default_missing_value = "true")]
+    skip_rule_apply: bool,
     #[command(flatten)]
     variables: Variables,
 }
@@ -59,8 +67,26 @@ enum Backend {
     Nftables,
 }
 
+/// The exit code by which whoever sets rules from outside the pod knows that it has yet to (`istio: tools/istio-iptables/pkg/constants`).
+const NOT_THERE: u8 = 126;
+
 impl Redirect {
-    pub(crate) fn run(&self) -> anyhow::Result<()> {
+    pub(crate) fn run(&self) -> ExitCode {
+        let set = if self.skip_rule_apply { Ok(()) } else { self.set() };
+        if set.is_err() || !self.run_validation {
+            return super::ended(set);
+        }
+        let checked = self.options.inbound_capture_port.parse().context("--inbound-capture-port");
+        match checked.and_then(|port| super::validation::run(&super::host::addresses(), port)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                super::ended(Err(error));
+                ExitCode::from(NOT_THERE)
+            }
+        }
+    }
+
+    fn set(&self) -> anyhow::Result<()> {
         let mut options = self.options.clone();
         options.owner_groups.clone_from(&self.variables.owner_groups);
         options.owner_groups_exclude.clone_from(&self.variables.owner_groups_exclude);
