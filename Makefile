@@ -12,7 +12,7 @@ CLUSTER_TOOLS := $(CLUSTER)/ready
 CARGO ?= cargo
 NEEDED := cargo cc git python3 openssl ip nft setpriv unshare mount tcpdump
 
-.PHONY: setup demo test test-real figures nightly tidy tools crds cluster cluster-down cluster-tools
+.PHONY: setup demo test test-real figures nightly tidy tools crds cluster cluster-down cluster-tools mesh
 
 tools:
 	@missing=""; for tool in $(NEEDED); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
@@ -49,6 +49,14 @@ cluster-tools: $(CLUSTER_TOOLS)
 cluster: tools $(CLUSTER_TOOLS)
 	@$(CARGO) run --quiet --locked -p bed --features cluster --bin cluster -- up
 
+# What the README says of a cluster, on one of its own.
+mesh: tools $(ENVOY) $(CLUSTER_TOOLS)
+	@$(CARGO) build --quiet --locked -p meltemid -p cli -p agent
+	@$(CARGO) build --quiet --locked -p bed --features cluster --bin cluster
+	@target/debug/cluster up
+	@PATH="$(CURDIR)/$(CLUSTER):$(CURDIR)/target/debug:$$PATH" KUBECONFIG="$(CURDIR)/$(CACHE)/cluster/kubeconfig" hack/mesh-on-a-cluster.sh; \
+		status=$$?; target/debug/cluster down; exit $$status
+
 cluster-down:
 	@$(CARGO) run --quiet --locked -p bed --features cluster --bin cluster -- down
 
@@ -82,6 +90,7 @@ test-real: tools $(ENVOY) $(GRPC) $(CLUSTER_TOOLS)
 	target/debug/meltemi demo --once --mode loopback
 	target/debug/meltemi demo --once
 	hack/demo-as-user.sh
+	$(MAKE) --no-print-directory mesh
 
 # What the API server is told of Istio's kinds, made of the types in crates/api, and what is installed beside them.
 crds:

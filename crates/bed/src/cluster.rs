@@ -27,6 +27,7 @@ mod parts;
 mod pod;
 mod probes;
 mod services;
+mod shipped;
 mod status;
 mod task;
 mod tools;
@@ -37,6 +38,7 @@ pub use images::{Image, Images, Program};
 pub use inside::stage;
 pub use nodes::NodeSpec;
 pub use parts::Part;
+pub use shipped::{CONTROL_PLANE, HUB, PROXY};
 pub use tools::Tools;
 
 use credentials::Credentials;

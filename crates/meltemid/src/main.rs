@@ -1,5 +1,7 @@
 //! `meltemid`: settings, logging, signals.
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use clap::Parser;
 use meltemid::{App, Settings};
@@ -15,7 +17,8 @@ async fn main() -> anyhow::Result<()> {
     let settings = Settings::parse_from(settings);
     let filter =
         tracing_subscriber::EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     tracing::info!(?settings, "meltemid {}", env!("CARGO_PKG_VERSION"));
     for flag in unused {
         tracing::warn!("{flag} has no effect here");

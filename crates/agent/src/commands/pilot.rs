@@ -15,6 +15,8 @@ const WORDS: [(&str, &[&str]); 5] = [
 const SWITCHES: [&str; 6] = ["--vklog", "--cni-mode", "--reconcile", "--log_as_json", "--ctrlz", FORCE];
 /// Rules always take the place of those that are there.
 const FORCE: &str = "--force-apply";
+/// Every container is given it; commands that end at once have nothing of which it could be more or less.
+const LEVEL: &str = "--log_output_level";
 
 /// The arguments as ours, and the flags that have no effect here. Of a command that pilot-agent does not have nothing is changed.
 pub(crate) fn arguments(ours: &Command, given: impl IntoIterator<Item = String>) -> (Vec<String>, Vec<String>) {
@@ -51,7 +53,7 @@ pub(crate) fn arguments(ours: &Command, given: impl IntoIterator<Item = String>)
         if !valued && !SWITCHES.contains(&name.as_str()) {
             given.next_if(|next| !next.starts_with('-'));
         }
-        if name != FORCE {
+        if name != FORCE && name != LEVEL {
             unused.push(name);
         }
     }
@@ -87,7 +89,7 @@ mod tests {
     fn what_injection_writes_is_understood() {
         let line = "pilot-agent istio-iptables -p 15001 -z 15006 -u 1337 -m REDIRECT -i * -x  -b * -d 15090,15021,15020 --log_output_level=default:info --force-apply";
         let expected = "pilot-agent redirect -p 15001 -z 15006 -u 1337 -m REDIRECT -i * -x  -b * -d 15090,15021,15020";
-        assert_eq!(of(line), (expected.to_owned(), vec!["--log_output_level".to_owned()]));
+        assert_eq!(of(line), (expected.to_owned(), Vec::new()));
         let line = "pilot-agent proxy sidecar --domain shop.svc.cluster.local --proxyLogLevel=warning --proxyComponentLogLevel=misc:error --log_output_level=default:info";
         assert_eq!(of(line), (line.to_owned(), Vec::new()));
         assert!(crate::Arguments::try_parse_from(line.split(' ')).is_ok());

@@ -1,5 +1,6 @@
 //! `meltemi-agent proxy`: Envoy with everything that it needs beside it.
 
+use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -94,8 +95,9 @@ fn lasting(text: &str) -> Result<Duration, String> {
 
 impl Proxy {
     pub(crate) fn run(&self) -> ExitCode {
-        let log =
-            tracing_subscriber::fmt().with_env_filter(super::level::filter(&self.level)).with_writer(std::io::stderr);
+        let colours = std::io::stderr().is_terminal();
+        let log = tracing_subscriber::fmt().with_env_filter(super::level::filter(&self.level));
+        let log = log.with_writer(std::io::stderr).with_ansi(colours);
         if self.bootstrap.log_json {
             log.json().init()
         } else {

@@ -69,7 +69,10 @@ fn up(home: &Path) -> anyhow::Result<()> {
     }
     println!("the cluster is up; make cluster-down ends it");
     println!("  export KUBECONFIG={}", kubeconfig.display());
-    println!("  image local/NAME is the program NAME of this machine, paper is nothing that runs");
+    println!(
+        "  images of installations are the programs that were built here; local/NAME is the program NAME of this machine, paper is"
+    );
+    println!("  nothing that runs");
     println!("  {} get nodes", std::path::absolute(home.join("bin/kubectl"))?.display());
     Ok(())
 }
@@ -107,7 +110,7 @@ fn serve(home: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     options.folder = Some(folder.canonicalize()?);
     options.pods = Pods::Played(match net::obstacle() {
-        None => Images::default().with("paper", Image::Paper),
+        None => Images::default().with("paper", Image::Paper).with_shipped(&std::env::current_dir()?),
         Some(why) => {
             println!("pods are of paper only: {why}");
             Images::paper()
