@@ -12,7 +12,7 @@ CLUSTER_TOOLS := $(CLUSTER)/ready
 CARGO ?= cargo
 NEEDED := cargo cc git python3 openssl ip nft setpriv unshare mount tcpdump
 
-.PHONY: setup demo test test-real figures nightly tidy tools crds cluster cluster-down cluster-tools mesh
+.PHONY: setup demo test test-real figures nightly tidy tools crds cluster cluster-down cluster-tools mesh images
 
 tools:
 	@missing=""; for tool in $(NEEDED); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
@@ -46,12 +46,17 @@ $(CLUSTER_TOOLS): hack/cluster/go.mod hack/cluster/go.sum $(wildcard hack/cluste
 
 cluster-tools: $(CLUSTER_TOOLS)
 
+# Our images, as archives in target/images, without a container engine.
+images: $(ENVOY)
+	@CARGO="$(CARGO)" hack/images/build.sh
+
 cluster: tools $(CLUSTER_TOOLS)
 	@$(CARGO) run --quiet --locked -p bed --features cluster --bin cluster -- up
 
 # What the README says of a cluster, on one of its own.
 mesh: tools $(ENVOY) $(CLUSTER_TOOLS)
 	@$(CARGO) build --quiet --locked -p meltemid -p cli -p agent
+	@CARGO="$(CARGO)" PROFILE=dev hack/images/build.sh
 	@$(CARGO) build --quiet --locked -p bed --features cluster --bin cluster
 	@target/debug/cluster up
 	@PATH="$(CURDIR)/$(CLUSTER):$(CURDIR)/target/debug:$$PATH" KUBECONFIG="$(CURDIR)/$(CACHE)/cluster/kubeconfig" hack/mesh-on-a-cluster.sh; \
@@ -86,6 +91,7 @@ test-real: tools $(ENVOY) $(GRPC) $(CLUSTER_TOOLS)
 	$(CARGO) build --locked -p meltemid -p cli -p agent
 	$(CARGO) build --locked -p tests -p bed --features bed/cluster --bin cluster
 	$(CARGO) test --locked -p tests --test envoy -- --test-threads 1
+	CARGO="$(CARGO)" PROFILE=dev hack/images/build.sh
 	$(CARGO) test --locked -p tests --test kubernetes -- --test-threads 1
 	target/debug/meltemi demo --once --mode loopback
 	target/debug/meltemi demo --once

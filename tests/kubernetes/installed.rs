@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use bed::cluster::{Cluster, Image, Images, Options, Pods, Program};
+use bed::cluster::{Cluster, Image, Images, Options, Pods};
 use bed::process::eventually;
 use tests::need;
 
@@ -14,15 +14,19 @@ use super::tools;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+fn checkout() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 /// A program that was built.
 fn built(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/debug").join(name)
+    checkout().join("target/debug").join(name)
 }
 
 fn obstacle() -> Option<String> {
-    let missing = ["meltemid", "meltemi"].into_iter().find(|name| !built(name).is_file());
-    let missing = missing.map(|name| format!("{name} is not built: cargo build -p meltemid -p cli"));
-    tools().err().or(missing).or_else(bed::net::obstacle)
+    let missing = (!built("meltemi").is_file()).then(|| "meltemi is not built: cargo build -p cli".to_owned());
+    let images = Images::default().with_shipped(&checkout()).err().map(|error| format!("{error:#}"));
+    tools().err().or(missing).or(images).or_else(bed::net::obstacle)
 }
 
 /// What `meltemi` says; an error when it fails.
@@ -55,9 +59,8 @@ fn it_installs_validates_warns_and_leaves() {
         return;
     }
     let mut options = Options::new(tools().unwrap());
-    let program = Program::of(&["/meltemid"]).with_file(built("meltemid"), "/meltemid");
-    let images = Images::default().with("localhost/meltemi/meltemid", Image::Program(program));
-    options.pods = Pods::Played(images.with("localhost/meltemi/proxyv2", Image::Paper).with("shop/web", Image::Paper));
+    let images = Images::default().with_shipped(&checkout()).unwrap();
+    options.pods = Pods::Played(images.with("shop/web", Image::Paper));
     let cluster = Cluster::start(options).unwrap();
     let said = meltemi(&cluster, &["install", "--profile", "minimal", "--readiness-timeout", "90"]).unwrap();
     assert!(said.contains("Meltemi is there"), "{said}");

@@ -38,7 +38,6 @@ pub use images::{Image, Images, Program};
 pub use inside::stage;
 pub use nodes::NodeSpec;
 pub use parts::Part;
-pub use shipped::{CONTROL_PLANE, HUB, PROXY};
 pub use tools::Tools;
 
 use credentials::Credentials;

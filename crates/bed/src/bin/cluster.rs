@@ -70,9 +70,8 @@ fn up(home: &Path) -> anyhow::Result<()> {
     println!("the cluster is up; make cluster-down ends it");
     println!("  export KUBECONFIG={}", kubeconfig.display());
     println!(
-        "  images of installations are the programs that were built here; local/NAME is the program NAME of this machine, paper is"
+        "  images of Meltemi are those of `make images`, local/NAME is the program NAME of this machine, paper is nothing that runs"
     );
-    println!("  nothing that runs");
     println!("  {} get nodes", std::path::absolute(home.join("bin/kubectl"))?.display());
     Ok(())
 }
@@ -100,6 +99,16 @@ fn running(home: &Path) -> Option<Pid> {
     command.ends_with(b"\0serve\0").then(|| Pid::from_raw(process))
 }
 
+/// What runs in a person's cluster.
+fn images() -> anyhow::Result<Images> {
+    let images = Images::default().with("paper", Image::Paper);
+    let ours = images.clone().with_shipped(&std::env::current_dir()?);
+    ours.or_else(|error| {
+        println!("without images of Meltemi: {error:#}");
+        Ok(images)
+    })
+}
+
 /// Is the cluster, until it is told to end.
 fn serve(home: &Path) -> anyhow::Result<()> {
     let (folder, kubeconfig, pid) = (home.join("run"), home.join("kubeconfig"), home.join("pid"));
@@ -110,7 +119,7 @@ fn serve(home: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     options.folder = Some(folder.canonicalize()?);
     options.pods = Pods::Played(match net::obstacle() {
-        None => Images::default().with("paper", Image::Paper).with_shipped(&std::env::current_dir()?),
+        None => images()?,
         Some(why) => {
             println!("pods are of paper only: {why}");
             Images::paper()
