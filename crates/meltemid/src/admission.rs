@@ -29,12 +29,16 @@ mod review;
 mod validation;
 
 pub(crate) use injection::Injector;
+use review::{Review, Verdict};
 pub(crate) use validation::Counts;
+use validation::Judged;
 
 /// A review is not longer than this, in bytes (`istio: pkg/kube/util.go`).
 const LONGEST: usize = 6 * 1024 * 1024;
 /// A client that does not finish its handshake by then is gone.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// What was applied just before an object, from the same file, is known by then: only what is still missing then is warned of.
+const JUST_BEFORE: Duration = Duration::from_millis(40);
 /// Connections at a time; there are as many as API servers.
 const MOST: usize = 256;
 
@@ -116,21 +120,36 @@ async fn ready(State(admission): State<Admission>) -> Response {
 type Asked = Result<Json<Value>, JsonRejection>;
 
 async fn validate(State(admission): State<Admission>, body: Asked) -> Response {
-    let view = admission.control.view();
-    let mesh = view.as_ref().map(|view| &view.mesh);
-    let answered = body
-        .map_err(|error| error.body_text())
-        .and_then(|Json(asked)| review::answer(asked, |request| validation::judge(request, mesh, &admission.counts)));
-    answered.inspect_err(|_| admission.counts.broken()).map_or_else(refused, |answer| Json(answer).into_response())
+    let read = body.map_err(|error| error.body_text()).and_then(|Json(asked)| Review::read(asked));
+    let mut review = match read {
+        Ok(review) => review,
+        Err(why) => {
+            admission.counts.broken();
+            return refused(why);
+        }
+    };
+    let Some(judged) = Judged::of(&mut review.request) else {
+        return Json(review.answer(Verdict::default())).into_response();
+    };
+    let across = |judged: &Judged| admission.control.view().map(|view| judged.across(&view.mesh)).unwrap_or_default();
+    let mut found = across(&judged);
+    if !found.is_empty() {
+        tokio::time::sleep(JUST_BEFORE).await;
+        found = across(&judged);
+    }
+    let verdict = judged.verdict(&found, &admission.counts);
+    Json(review.answer(verdict)).into_response()
 }
 
 async fn injected(State(admission): State<Admission>, uri: Uri, body: Asked) -> Response {
     let Some(view) = admission.control.view() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "the configuration was not read yet\n").into_response();
     };
-    let judge = |request| admission.injector.judge(&request, &view.mesh, uri.path());
-    let answered = body.map_err(|error| error.body_text()).and_then(|Json(asked)| review::answer(asked, judge));
-    answered.map_or_else(refused, |answer| Json(answer).into_response())
+    let read = body.map_err(|error| error.body_text()).and_then(|Json(asked)| Review::read(asked));
+    read.map_or_else(refused, |review| {
+        let verdict = admission.injector.judge(&review.request, &view.mesh, uri.path());
+        Json(review.answer(verdict)).into_response()
+    })
 }
 
 fn refused(why: String) -> Response {

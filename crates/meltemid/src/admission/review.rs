@@ -55,34 +55,44 @@ struct Answer {
     patch: Option<String>,
 }
 
-/// Answers a review.
-///
-/// # Errors
-/// When it is none.
-pub(super) fn answer(review: Value, decide: impl FnOnce(Request) -> Verdict) -> Result<Value, String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Review {
-        api_version: String,
-        kind: String,
-        request: Request,
+/// A review, read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Review {
+    api_version: String,
+    kind: String,
+    pub(super) request: Request,
+}
+
+impl Review {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(super) fn read(review: Value) -> Result<Self, String> {
+        let review: Self = serde_json::from_value(review).map_err(|error| format!("no AdmissionReview: {error}"))?;
+        if review.kind != "AdmissionReview" || !VERSIONS.contains(&review.api_version.as_str()) {
+            let (version, kind) = (&review.api_version, &review.kind);
+            return Err(format!("{version} {kind} is none of AdmissionReview {}", VERSIONS.join(", ")));
+        }
+        Ok(review)
     }
-    let review: Review = serde_json::from_value(review).map_err(|error| format!("no AdmissionReview: {error}"))?;
-    if review.kind != "AdmissionReview" || !VERSIONS.contains(&review.api_version.as_str()) {
-        return Err(format!(
-            "{} {} is none of AdmissionReview {}",
-            review.api_version,
-            review.kind,
-            VERSIONS.join(", ")
-        ));
+
+    /// The answer that says what was decided.
+    pub(super) fn answer(self, decided: Verdict) -> Value {
+        let Verdict { refused, warnings, patch } = decided;
+        let status = refused.as_ref().map(|message| json!({ "code": 400, "reason": "BadRequest", "message": message }));
+        let patch = patch.map(|patch| BASE64.encode(patch.to_string().as_bytes()));
+        let answer = Answer {
+            uid: self.request.uid,
+            allowed: refused.is_none(),
+            status,
+            warnings: bounded(warnings),
+            patch_type: patch.as_ref().map(|_| "JSONPatch"),
+            patch,
+        };
+        json!({ "apiVersion": self.api_version, "kind": "AdmissionReview", "response": answer })
     }
-    let uid = review.request.uid.clone();
-    let Verdict { refused, warnings, patch } = decide(review.request);
-    let status = refused.as_ref().map(|message| json!({ "code": 400, "reason": "BadRequest", "message": message }));
-    let patch = patch.map(|patch| BASE64.encode(patch.to_string().as_bytes()));
-    let patch_type = patch.as_ref().map(|_| "JSONPatch");
-    let answer = Answer { uid, allowed: refused.is_none(), status, warnings: bounded(warnings), patch_type, patch };
-    Ok(json!({ "apiVersion": review.api_version, "kind": "AdmissionReview", "response": answer }))
 }
 
 /// As many warnings as get through; the last one says how many do not.
@@ -120,13 +130,14 @@ mod tests {
     fn an_answer_has_the_version_and_uid_of_its_question() {
         for version in VERSIONS {
             let asked = json!({ "apiVersion": version, "kind": "AdmissionReview", "request": { "uid": "u-1" } });
-            let refused = answer(asked, |_| Verdict { refused: Some("no".into()), ..Verdict::default() }).unwrap();
+            let decided = Verdict { refused: Some("no".into()), ..Verdict::default() };
+            let refused = Review::read(asked).unwrap().answer(decided);
             assert_eq!(refused["apiVersion"], version);
             assert_eq!(refused["response"]["uid"], "u-1");
             assert_eq!(refused["response"]["allowed"], false);
             assert_eq!(refused["response"]["status"]["message"], "no");
         }
         let other = json!({ "apiVersion": "v1", "kind": "Pod", "request": { "uid": "" } });
-        assert!(answer(other, |_| Verdict::default()).unwrap_err().contains("v1 Pod"));
+        assert!(Review::read(other).err().unwrap().contains("v1 Pod"));
     }
 }

@@ -23,31 +23,48 @@ impl Counts {
     }
 }
 
-/// Judges the object of a request; beside others as they are in `mesh`.
-pub(super) fn judge(request: Request, mesh: Option<&Mesh>, counts: &Counts) -> Verdict {
-    // What goes is not looked at, nor what has no object.
-    if !matches!(request.operation.as_str(), "CREATE" | "UPDATE") || request.object.is_null() {
-        return Verdict::default();
+/// What is known of an object by itself.
+pub(super) struct Judged {
+    objects: Vec<api::AnyObject>,
+    errors: Vec<Issue>,
+    others: Vec<Issue>,
+}
+
+impl Judged {
+    /// Judges the object of a request; none where there is nothing to judge.
+    pub(super) fn of(request: &mut Request) -> Option<Self> {
+        // What goes is not looked at, nor what has no object.
+        if !matches!(request.operation.as_str(), "CREATE" | "UPDATE") || request.object.is_null() {
+            return None;
+        }
+        let mut object = request.object.take();
+        // The API server may ask before it has put the namespace in.
+        if let Some(meta) = object.get_mut("metadata").and_then(serde_json::Value::as_object_mut)
+            && !request.namespace.is_empty()
+        {
+            meta.entry("namespace").or_insert_with(|| request.namespace.as_str().into());
+        }
+        let (objects, issues) = decode(&Document::from(object), Mode::Strict);
+        let (errors, others) = issues.into_iter().partition(|issue| issue.severity == Severity::Error);
+        Some(Self { objects, errors, others })
     }
-    let mut object = request.object;
-    // The API server may ask before it has put the namespace in.
-    if let Some(meta) = object.get_mut("metadata").and_then(serde_json::Value::as_object_mut)
-        && !request.namespace.is_empty()
-    {
-        meta.entry("namespace").or_insert_with(|| request.namespace.into());
+
+    /// What is wrong with it beside others, as they are in a mesh.
+    pub(super) fn across(&self, mesh: &Mesh) -> Vec<Issue> {
+        self.objects.iter().flat_map(|object| analyze::references(mesh, object)).collect()
     }
-    let (objects, issues) = decode(&Document::from(object), Mode::Strict);
-    let (errors, others): (Vec<Issue>, Vec<Issue>) =
-        issues.into_iter().partition(|issue| issue.severity == Severity::Error);
-    let across = mesh.iter().flat_map(|mesh| objects.iter().flat_map(|object| analyze::references(mesh, object)));
-    let warnings = others.iter().map(said).chain(across.map(|issue| coded(&issue))).collect();
-    if errors.is_empty() {
-        counts.passed.fetch_add(1, Ordering::Relaxed);
-        return Verdict { warnings, ..Verdict::default() };
+
+    /// The verdict, with what was found beside others.
+    pub(super) fn verdict(self, across: &[Issue], counts: &Counts) -> Verdict {
+        let warnings = self.others.iter().map(said).chain(across.iter().map(coded)).collect();
+        if self.errors.is_empty() {
+            counts.passed.fetch_add(1, Ordering::Relaxed);
+            return Verdict { warnings, ..Verdict::default() };
+        }
+        counts.failed.fetch_add(1, Ordering::Relaxed);
+        let refused = self.errors.iter().map(said).collect::<Vec<_>>().join("; ");
+        Verdict { refused: Some(refused), warnings, patch: None }
     }
-    counts.failed.fetch_add(1, Ordering::Relaxed);
-    let refused = errors.iter().map(said).collect::<Vec<_>>().join("; ");
-    Verdict { refused: Some(refused), warnings, patch: None }
 }
 
 fn coded(issue: &Issue) -> String {
@@ -76,7 +93,8 @@ mod tests {
                 "metadata": { "name": "r" }, "spec": spec,
             },
         });
-        judge(serde_json::from_value(request).unwrap(), None, &Counts::default())
+        let judged = Judged::of(&mut serde_json::from_value(request).unwrap());
+        judged.map_or_else(Verdict::default, |judged| judged.verdict(&[], &Counts::default()))
     }
 
     #[test]
