@@ -105,4 +105,12 @@ fn it_installs_validates_warns_and_leaves() {
     // Users' objects, their kinds and the authority stay.
     cluster.kubectl(&["get", "virtualservice/r"]).unwrap();
     cluster.kubectl(&["get", "secret/istio-ca-secret", "-n", "istio-system"]).unwrap();
+    // Images that cannot be had are named long before anybody's patience ends, with what to do.
+    let nowhere =
+        ["install", "--profile", "minimal", "--set", "global.hub=nowhere.example", "--readiness-timeout", "300"];
+    let said = meltemi(&cluster, &nowhere).unwrap_err().to_string();
+    assert!(
+        said.contains("ErrImagePull of nowhere.example/meltemid") && said.contains("kind load image-archive"),
+        "{said}"
+    );
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -14,6 +15,10 @@ use crate::Cluster;
 const MANAGER: &str = "meltemi-install";
 /// Between two looks at something that is awaited.
 const LOOK: Duration = Duration::from_millis(500);
+/// An image that cannot be had for so long will not come by itself.
+const PULLED: Duration = Duration::from_secs(15);
+/// Why containers wait for an image (`k8s: pkg/kubelet/images/types.go`).
+const NO_IMAGE: [&str; 4] = ["ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"];
 
 /// Kinds with their plural names, and whether they are in namespaces.
 const KINDS: [(&str, &str, bool); 15] = [
@@ -104,6 +109,7 @@ pub async fn settled(cluster: &Cluster, object: &Value, limit: Duration) -> anyh
     };
     let (api, name) = place(cluster, object)?;
     let until = Instant::now() + limit;
+    let mut stuck_since = None;
     loop {
         let found = api.get_opt(&name).await.with_context(|| shown(object))?;
         let status = found.map(|found| found.data["status"].clone()).unwrap_or_default();
@@ -111,10 +117,37 @@ pub async fn settled(cluster: &Cluster, object: &Value, limit: Duration) -> anyh
         if conditions.iter().any(|found| found["type"] == condition && found["status"] == "True") {
             return Ok(());
         }
+        match no_image(cluster, object).await? {
+            None => stuck_since = None,
+            Some(why) if stuck_since.get_or_insert_with(Instant::now).elapsed() >= PULLED.min(limit) => {
+                bail!("{} cannot start: {why}", shown(object));
+            }
+            Some(_) => {}
+        }
         if Instant::now() >= until {
             let said: Vec<&str> = conditions.iter().filter_map(|found| found["message"].as_str()).collect();
             bail!("{} is not {condition} after {limit:?}: {}", shown(object), said.join("; "));
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// What the pods of a Deployment say of an image that they cannot get; none while they say nothing of the kind.
+async fn no_image(cluster: &Cluster, object: &Value) -> anyhow::Result<Option<String>> {
+    let selector = object["spec"]["selector"]["matchLabels"].as_object();
+    let (Some(labels), Some(namespace)) = (selector, object["metadata"]["namespace"].as_str()) else { return Ok(None) };
+    let labels: Vec<String> =
+        labels.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
+    let pods = pods.list(&ListParams::default().labels(&labels.join(","))).await.context("listing pods")?;
+    let statuses = pods.items.into_iter().filter_map(|pod| pod.status).flat_map(|status| {
+        let all = [status.init_container_statuses, status.container_statuses];
+        all.into_iter().flatten().flatten()
+    });
+    let waiting = statuses.filter_map(|status| Some((status.image, status.state?.waiting?)));
+    let mut failed = waiting.filter_map(|(image, waiting)| {
+        let reason = waiting.reason.filter(|reason| NO_IMAGE.contains(&reason.as_str()))?;
+        Some(format!("{reason} of {image}: {}", waiting.message.unwrap_or_default()))
+    });
+    Ok(failed.next())
 }
