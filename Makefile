@@ -12,7 +12,7 @@ CLUSTER_TOOLS := $(CLUSTER)/ready
 CARGO ?= cargo
 NEEDED := cargo cc git python3 openssl ip nft setpriv unshare mount tcpdump
 
-.PHONY: setup demo test test-real figures nightly tidy tools crds cluster cluster-down cluster-tools mesh images
+.PHONY: setup demo test test-real figures figures-cluster nightly tidy tools crds cluster cluster-down cluster-tools mesh images
 
 tools:
 	@missing=""; for tool in $(NEEDED); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
@@ -106,6 +106,11 @@ crds:
 figures:
 	$(CARGO) xtask figures
 
-nightly: test test-real figures
+# Those of a mesh of 13,700 objects on a real API server.
+figures-cluster: $(CLUSTER_TOOLS)
+	$(CARGO) build --locked -p bed --features cluster --bin cluster
+	$(CARGO) xtask figures cluster
+
+nightly: test test-real figures figures-cluster
 	PROPTEST_CASES=100000 $(CARGO) test --locked -p ca -p meltemid -p agent -p xds
 	MELTEMI_LOAD_SECONDS=60 $(CARGO) test --locked -p tests --test envoy -- --test-threads 1 zero_failed

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Context;
 
 /// Whether every figure holds, or is listed as known.
-pub(crate) fn run() -> anyhow::Result<bool> {
+pub(crate) fn run(which: &[String]) -> anyhow::Result<bool> {
     // Control plane and agent are measured as the programs that they are, so they are there before it begins.
     let programs = ["-p", "meltemid", "-p", "agent", "-p", "tests", "--bins"];
     let build = ["build", "--quiet", "--locked", "--release"];
@@ -13,6 +13,6 @@ pub(crate) fn run() -> anyhow::Result<bool> {
     if !built.success() {
         return Ok(false);
     }
-    let run = ["run", "--quiet", "--locked", "--release", "-p", "tests", "--bin", "figures"];
-    Ok(Command::new("cargo").args(run).status().context("running the figures")?.success())
+    let run = ["run", "--quiet", "--locked", "--release", "-p", "tests", "--bin", "figures", "--"];
+    Ok(Command::new("cargo").args(run).args(which).status().context("running the figures")?.success())
 }

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     let ended = match chore.as_str() {
         "crds" => crds::run(&options),
         "tidy" => tidy::run(),
-        "figures" => figures::run(),
+        "figures" => figures::run(&options),
         "manifests" => manifests::run(&options),
         other => Err(anyhow::anyhow!("no chore {other:?}; there are crds, figures, manifests and tidy")),
     };
