@@ -10,6 +10,7 @@ mod installed;
 mod plane;
 mod pods;
 mod rights;
+mod writers;
 
 /// The programs of a cluster, and what is missing without them.
 fn tools() -> Result<Tools, String> {

@@ -17,10 +17,10 @@ use tests::secured::Secured;
 use super::tools;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const ACCOUNT: &str = "system:serviceaccount:istio-system:istiod";
+pub(super) const ACCOUNT: &str = "system:serviceaccount:istio-system:istiod";
 
 /// A kubeconfig of the shipped account.
-fn as_shipped(cluster: &Cluster) -> anyhow::Result<PathBuf> {
+pub(super) fn as_shipped(cluster: &Cluster) -> anyhow::Result<PathBuf> {
     let token = cluster.kubectl(&["create", "token", "istiod", "-n", "istio-system"])?;
     let mut config: Value = serde_json::from_slice(&std::fs::read(cluster.kubeconfig())?)?;
     config["users"][0]["user"] = serde_json::json!({ "token": token.trim() });

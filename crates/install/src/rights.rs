@@ -37,7 +37,7 @@ pub(crate) fn all(values: &Values) -> Vec<Value> {
         json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta(values, &account, true) }),
         json!({
             "apiVersion": api_version, "kind": "ClusterRole", "metadata": meta(values, &cluster_role, false),
-            "rules": everywhere(),
+            "rules": everywhere(values),
         }),
         json!({
             "apiVersion": api_version, "kind": "ClusterRoleBinding", "metadata": meta(values, &cluster_role, false),
@@ -57,9 +57,16 @@ fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
     json!({ "apiGroups": [group], "resources": resources, "verbs": verbs })
 }
 
-fn everywhere() -> Vec<Value> {
+fn everywhere(values: &Values) -> Vec<Value> {
     let read = ["list", "watch"];
     let mut rules: Vec<Value> = KINDS.iter().map(|(group, resources)| rule(group, resources, &read)).collect();
+    // What analysis finds is said in the status of the objects.
+    if values.switched("PILOT_ENABLE_ANALYSIS", false) {
+        rules.extend(KINDS.iter().map(|(group, resources)| {
+            let statuses: Vec<String> = resources.iter().map(|resource| format!("{resource}/status")).collect();
+            rule(group, &statuses.iter().map(String::as_str).collect::<Vec<_>>(), &["patch"])
+        }));
+    }
     rules.extend([
         rule("", &["services", "pods", "namespaces", "nodes", "configmaps", "secrets"], &read),
         rule("discovery.k8s.io", &["endpointslices"], &read),

@@ -20,6 +20,7 @@ use crate::discovery::Discovery;
 use crate::secure::Secure;
 use crate::settings::Settings;
 use crate::source::{OfCluster, Source};
+use crate::start::Start;
 use crate::tasks::{OnExit, Tasks};
 
 /// Connections that may wait to be accepted: all proxies of a mesh may come back at once.
@@ -46,7 +47,7 @@ pub struct App {
     server: Server,
     control: Control,
     source: Source,
-    awaited: Option<kubernetes::Awaited>,
+    start: Option<Start>,
 }
 
 /// What needs an authority.
@@ -101,17 +102,17 @@ impl App {
             }
             None => None,
         };
-        let (source, awaited) = match (serves_cluster, cluster) {
+        let (source, start) = match (serves_cluster, cluster) {
             (false, _) => (Source::Files(settings.config.clone()), None),
             (true, Some(cluster)) => {
-                let (of, awaited) = OfCluster::new(&settings, cluster, secrets, roots);
-                (Source::Cluster(Box::new(of)), Some(awaited))
+                let (of, start) = OfCluster::new(&settings, cluster, secrets, roots);
+                (Source::Cluster(Box::new(of)), Some(start))
             }
             (true, None) => {
                 anyhow::bail!("nothing to serve: give --config-dir or --kubeconfig; in a cluster neither is needed")
             }
         };
-        Ok(Self { settings, xds, http, ready, secure, server, control, source, awaited })
+        Ok(Self { settings, xds, http, ready, secure, server, control, source, start })
     }
 
     /// The address of xDS.
@@ -157,7 +158,7 @@ impl App {
             admission: None,
             control: self.control.clone(),
             server: self.server.clone(),
-            awaited: self.awaited,
+            start: self.start,
         };
         if let Some(secured) = self.secure {
             pages.secure = Some(secured.secure.clone());

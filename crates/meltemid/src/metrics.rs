@@ -3,20 +3,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::{Encoder, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
-use xds::Server;
 
 use crate::admission::Admission;
 use crate::authority::Stage;
-use crate::control::Control;
+use crate::debug::Pages;
 use crate::secure::Secure;
 
 /// All metrics as Prometheus reads them. Values are read when asked for; nothing is counted twice.
-pub(crate) fn text(
-    control: &Control,
-    server: &Server,
-    secure: Option<&Secure>,
-    admission: Option<&Admission>,
-) -> anyhow::Result<String> {
+pub(crate) fn text(pages: &Pages) -> anyhow::Result<String> {
+    let Pages { control, server, secure, admission, start } = pages;
     let registry = Registry::new();
     let by_type = |name: &str, help: &str, of: fn(&xds::Counted) -> u64| -> anyhow::Result<()> {
         let gauge = IntGaugeVec::new(Opts::new(name, help), &["type"])?;
@@ -45,6 +40,12 @@ pub(crate) fn text(
     }
     if let Some(admission) = admission {
         validations(&registry, admission)?;
+    }
+    if let Some(start) = start {
+        let help = "Namespaces whose ConfigMap istio-ca-root-cert holds the root of another control plane.";
+        let foreign = IntGauge::new("meltemi_foreign_roots", help)?;
+        foreign.set(i64::try_from(start.foreign())?);
+        registry.register(Box::new(foreign))?;
     }
     let mut out = Vec::new();
     TextEncoder::new().encode(&registry.gather(), &mut out)?;

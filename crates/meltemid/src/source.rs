@@ -2,17 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use kubernetes::lease::{self, Candidate};
-use kubernetes::{Awaited, Cluster, roots, webhooks};
+use kubernetes::{Cluster, Writer, roots, webhooks};
 use names::Name;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::analysis;
 use crate::authority::Secrets;
 use crate::control::{Command, Control};
 use crate::settings::Settings;
+use crate::start::Start;
 use crate::tasks::{OnExit, Tasks};
 
 /// A source.
@@ -33,6 +36,10 @@ pub(crate) struct OfCluster {
     awaited: watch::Sender<BTreeSet<api::Kind>>,
     candidate: Candidate,
     revision: String,
+    /// How often analysis says at most what it finds, if it does.
+    analysis: Option<Duration>,
+    /// What the ConfigMaps of roots hold.
+    found: watch::Sender<roots::Found>,
 }
 
 impl OfCluster {
@@ -41,7 +48,8 @@ impl OfCluster {
         cluster: Cluster,
         secrets: Option<Secrets>,
         roots: watch::Receiver<String>,
-    ) -> (Self, Awaited) {
+    ) -> (Self, Start) {
+        let (found, seen) = watch::channel(roots::Found::default());
         let (awaited, left) = kubernetes::awaited();
         let name = match settings.revision.as_str() {
             "default" => "meltemi-leader".to_owned(),
@@ -49,7 +57,10 @@ impl OfCluster {
         };
         let identity = settings.pod_name.clone().unwrap_or_else(|| format!("meltemid-{}", std::process::id()));
         let candidate = Candidate { namespace: settings.root_namespace.clone(), name, identity };
-        (Self { cluster, secrets, roots, awaited, candidate, revision: settings.revision.clone() }, left)
+        let analysis = settings.analysis();
+        let start = Start::new(left, seen, settings);
+        let revision = settings.revision.clone();
+        (Self { cluster, secrets, roots, awaited, candidate, revision, analysis, found }, start)
     }
 }
 
@@ -67,9 +78,10 @@ impl Source {
                 return;
             }
         };
-        let OfCluster { cluster, secrets, roots, awaited, candidate, revision } = of;
+        let OfCluster { cluster, secrets, roots, awaited, candidate, revision, analysis, found } = of;
         let (namespace, watched, from) = (candidate.namespace.clone(), stop.clone(), cluster.clone());
         let root = Name::from(&namespace);
+        let seen = control.clone();
         tasks.spawn("watches", OnExit::StopProcess, async move {
             let sink = move |changes| control.send(Command::Config(changes));
             kubernetes::watch(from, root, awaited, sink, watched).await;
@@ -84,13 +96,12 @@ impl Source {
             lease::campaign(campaign, candidate, lead, over).await;
             Ok(())
         });
-        until(
-            tasks,
-            "webhooks",
-            stop,
-            webhooks::patch(cluster.clone(), revision, namespace, roots.clone(), leading.clone()),
-        );
-        until(tasks, "roots", stop, roots::distribute(cluster, roots, leading));
+        if let Some(interval) = analysis {
+            until(tasks, "analysis", stop, analysis::run(cluster.clone(), seen, leading.clone(), interval));
+        }
+        let writer = Writer { cluster, namespace, roots, leading };
+        until(tasks, "webhooks", stop, webhooks::patch(writer.clone(), revision, found.subscribe()));
+        until(tasks, "roots", stop, roots::distribute(writer, found));
     }
 }
 
