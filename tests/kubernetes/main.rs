@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bed::cluster::Tools;
 
+mod authority;
 mod cluster;
 mod crds;
 mod installed;

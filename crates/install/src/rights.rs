@@ -95,9 +95,15 @@ fn at_home() -> Vec<Value> {
             "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["cacerts", "istio-ca-secret"],
             "verbs": ["get", "list", "watch"],
         }),
+        // A replacement of the authority is remembered, and a root that a control plane made is made anew in time.
+        json!({
+            "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["meltemi-ca-state", "istio-ca-secret"],
+            "verbs": ["get", "update"],
+        }),
         // Names of what is to be made cannot be told beforehand.
         rule("", &["secrets"], &["create"]),
-        rule("coordination.k8s.io", &["leases"], &["get", "create", "update"]),
+        // Who writes, and what each replica says of the authority.
+        rule("coordination.k8s.io", &["leases"], &["get", "list", "create", "update", "patch", "delete"]),
         // A bad one is tried, without keeping it: whether validation refuses it.
         rule("networking.istio.io", &["gateways"], &["create"]),
     ]

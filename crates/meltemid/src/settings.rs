@@ -222,6 +222,13 @@ impl Settings {
         Lifetimes { usual: self.workload_cert_ttl, most: self.max_workload_cert_ttl }
     }
 
+    /// The folder that remembers which authority is in use, where there is one.
+    #[must_use]
+    pub fn ca_memory(&self) -> Option<PathBuf> {
+        let folder = self.ca_dir.as_ref()?;
+        Some(self.ca_state.clone().unwrap_or_else(|| folder.join("in-use")))
+    }
+
     /// How often analysis says at most what it finds, if it does.
     #[must_use]
     pub fn analysis(&self) -> Option<Duration> {

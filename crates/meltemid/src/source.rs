@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::analysis;
-use crate::authority::Secrets;
+use crate::authority::{Secrets, Shared};
 use crate::control::{Command, Control};
 use crate::settings::Settings;
 use crate::start::Start;
@@ -35,6 +35,8 @@ pub(crate) struct OfCluster {
     pub(crate) roots: watch::Receiver<String>,
     awaited: watch::Sender<BTreeSet<api::Kind>>,
     candidate: Candidate,
+    /// Whether this replica writes.
+    lead: watch::Sender<bool>,
     revision: String,
     /// How often analysis says at most what it finds, if it does.
     analysis: Option<Duration>,
@@ -60,7 +62,15 @@ impl OfCluster {
         let analysis = settings.analysis();
         let start = Start::new(left, seen, settings);
         let revision = settings.revision.clone();
-        (Self { cluster, secrets, roots, awaited, candidate, revision, analysis, found }, start)
+        let lead = watch::Sender::new(false);
+        (Self { cluster, secrets, roots, awaited, candidate, lead, revision, analysis, found }, start)
+    }
+
+    /// The other replicas, where the authority is in Secrets.
+    pub(crate) fn shared(&self) -> Option<Shared> {
+        let Candidate { namespace, identity, .. } = &self.candidate;
+        let shared = || Shared::new(self.cluster.clone(), namespace.clone(), identity.clone(), self.lead.subscribe());
+        self.secrets.as_ref().map(|_| shared())
     }
 }
 
@@ -78,7 +88,7 @@ impl Source {
                 return;
             }
         };
-        let OfCluster { cluster, secrets, roots, awaited, candidate, revision, analysis, found } = of;
+        let OfCluster { cluster, secrets, roots, awaited, candidate, lead, revision, analysis, found } = of;
         let (namespace, watched, from) = (candidate.namespace.clone(), stop.clone(), cluster.clone());
         let root = Name::from(&namespace);
         let seen = control.clone();
@@ -90,7 +100,7 @@ impl Source {
         if let Some(secrets) = secrets {
             until(tasks, "authority's Secrets", stop, secrets.follow());
         }
-        let (lead, leading) = watch::channel(false);
+        let leading = lead.subscribe();
         let (campaign, over) = (cluster.clone(), stop.clone());
         tasks.spawn("lease", OnExit::LogOnly, async move {
             lease::campaign(campaign, candidate, lead, over).await;
