@@ -172,7 +172,7 @@ impl Draft<'_> {
         let inner = if K::BODY == Body::Spec { "spec" } else { "" };
         // Each round removes at least one item, so there are at most as many rounds as items.
         loop {
-            let spec = match parse::<K>(&body, |path| self.unknown(K::BODY, &join(inner, &path), &mut issues)) {
+            let mut spec = match parse::<K>(&body, |path| self.unknown(K::BODY, &join(inner, &path), &mut issues)) {
                 Ok(spec) => spec,
                 Err((path, message)) => {
                     self.report(Severity::Error, "IST0106", &join(inner, &path), &message, &mut issues);
@@ -182,6 +182,7 @@ impl Draft<'_> {
                     }
                 }
             };
+            spec.observe(&self.value["status"]);
             let mut found = Issues::default();
             metadata::check(&self.meta, K::KIND, &mut found);
             spec.check(&self.meta, &mut found);

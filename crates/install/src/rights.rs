@@ -60,6 +60,9 @@ fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
 fn everywhere(values: &Values) -> Vec<Value> {
     let read = ["list", "watch"];
     let mut rules: Vec<Value> = KINDS.iter().map(|(group, resources)| rule(group, resources, &read)).collect();
+    if values.switched("PILOT_ENABLE_IP_AUTOALLOCATE", true) {
+        rules.push(rule("networking.istio.io", &["serviceentries/status"], &["patch"]));
+    }
     // What analysis finds is said in the status of the objects.
     if values.switched("PILOT_ENABLE_ANALYSIS", false) {
         rules.extend(KINDS.iter().map(|(group, resources)| {

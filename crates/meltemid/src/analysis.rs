@@ -3,19 +3,17 @@
 //! written ever more rarely.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::{Issue, Message, ObjectId, Said, Severity};
 use kubernetes::{Cluster, status};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::control::{Control, View};
+use crate::turns::Turns;
 
 /// Between two writes: the API server is there for others too.
 const PAUSE: Duration = Duration::from_millis(20);
-/// What was written and did not stay, or could not be, is written again after twice as long each time, up to this.
-const LATE: Duration = Duration::from_secs(600);
 /// An object has no more messages than this, and a message no more bytes: more help nobody.
 const MESSAGES: usize = 20;
 const BYTES: usize = 1000;
@@ -27,28 +25,21 @@ struct Write {
     said: Said,
 }
 
-/// When an object may be written again, and after how long after that.
-struct Turn {
-    due: Instant,
-    pause: Duration,
-}
-
 /// Keeps the status of all objects of this revision at what analysis finds, while `leading`. Never returns.
 pub(crate) async fn run(cluster: Cluster, control: Control, leading: watch::Receiver<bool>, interval: Duration) {
-    let mut turns = BTreeMap::<ObjectId, Turn>::new();
+    let mut turns = Turns::default();
     // Of which commit all is said.
     let mut done = None;
     loop {
         tokio::time::sleep(interval).await;
         if !*leading.borrow() {
-            (turns, done) = (BTreeMap::new(), None);
+            (turns, done) = (Turns::default(), None);
             continue;
         }
         let Some(view) = control.view().filter(|view| done != Some(view.commits)) else { continue };
         let commit = view.commits;
         let Ok(writes) = tokio::task::spawn_blocking(move || due(&view)).await else { continue };
-        let wanted: BTreeSet<&ObjectId> = writes.iter().map(|write| &write.object).collect();
-        turns.retain(|object, turn| wanted.contains(object) || turn.due > Instant::now());
+        turns.keep(&writes.iter().map(|write| &write.object).collect(), Instant::now());
         if round(&cluster, &leading, &writes, &mut turns, interval).await {
             done = Some(commit);
         }
@@ -60,7 +51,7 @@ async fn round(
     cluster: &Cluster,
     leading: &watch::Receiver<bool>,
     writes: &[Write],
-    turns: &mut BTreeMap<ObjectId, Turn>,
+    turns: &mut Turns,
     interval: Duration,
 ) -> bool {
     let mut all = true;
@@ -68,16 +59,10 @@ async fn round(
         if !*leading.borrow() {
             return false;
         }
-        let now = Instant::now();
-        let pause = match turns.get(object) {
-            Some(turn) if turn.due > now => {
-                all = false;
-                continue;
-            }
-            Some(turn) => (turn.pause * 2).min(LATE),
-            None => interval,
-        };
-        turns.insert(object.clone(), Turn { due: now + pause, pause });
+        if !turns.take(object, interval, Instant::now()) {
+            all = false;
+            continue;
+        }
         match status::say(cluster, object, said).await {
             Ok(_) => {}
             Err(error) => {

@@ -122,6 +122,10 @@ pub struct Settings {
     /// How long it takes at least from one analysis to the next.
     #[arg(long, default_value = "10s", value_name = "DURATION", env = "PILOT_ANALYSIS_INTERVAL", value_parser = api::scalars::Duration::parse_seconds)]
     pub analysis_interval: i64,
+    /// Give the hosts of ServiceEntries that have no addresses some of 240.240.0.0/16 and 2001:2::/48, on a cluster: agents that resolve
+    /// names answer with them, and proxies tell connections by them.
+    #[arg(long, value_name = "BOOL", env = "PILOT_ENABLE_IP_AUTOALLOCATE", default_value = "true", value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
+    pub allocate_addresses: bool,
     /// Send route tables whole to every proxy, instead of host by host to those that can take them so.
     #[arg(long)]
     pub whole_route_tables: bool,

@@ -11,12 +11,12 @@ use names::Name;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::analysis;
 use crate::authority::{Secrets, Shared};
 use crate::control::{Command, Control};
 use crate::settings::Settings;
 use crate::start::Start;
 use crate::tasks::{OnExit, Tasks};
+use crate::{addresses, analysis};
 
 /// A source.
 pub(crate) enum Source {
@@ -40,6 +40,8 @@ pub(crate) struct OfCluster {
     revision: String,
     /// How often analysis says at most what it finds, if it does.
     analysis: Option<Duration>,
+    /// Hosts are given addresses.
+    allocates: bool,
     /// What the ConfigMaps of roots hold.
     found: watch::Sender<roots::Found>,
 }
@@ -59,11 +61,11 @@ impl OfCluster {
         };
         let identity = settings.pod_name.clone().unwrap_or_else(|| format!("meltemid-{}", std::process::id()));
         let candidate = Candidate { namespace: settings.root_namespace.clone(), name, identity };
-        let analysis = settings.analysis();
+        let (analysis, allocates) = (settings.analysis(), settings.allocate_addresses);
         let start = Start::new(left, seen, settings);
         let revision = settings.revision.clone();
         let lead = watch::Sender::new(false);
-        (Self { cluster, secrets, roots, awaited, candidate, lead, revision, analysis, found }, start)
+        (Self { cluster, secrets, roots, awaited, candidate, lead, revision, analysis, allocates, found }, start)
     }
 
     /// The other replicas, where the authority is in Secrets.
@@ -88,7 +90,7 @@ impl Source {
                 return;
             }
         };
-        let OfCluster { cluster, secrets, roots, awaited, candidate, lead, revision, analysis, found } = of;
+        let OfCluster { cluster, secrets, roots, awaited, candidate, lead, revision, analysis, allocates, found } = of;
         let (namespace, watched, from) = (candidate.namespace.clone(), stop.clone(), cluster.clone());
         let root = Name::from(&namespace);
         let seen = control.clone();
@@ -106,6 +108,9 @@ impl Source {
             lease::campaign(campaign, candidate, lead, over).await;
             Ok(())
         });
+        if allocates {
+            until(tasks, "addresses", stop, addresses::run(cluster.clone(), seen.clone(), leading.clone()));
+        }
         if let Some(interval) = analysis {
             until(tasks, "analysis", stop, analysis::run(cluster.clone(), seen, leading.clone(), interval));
         }

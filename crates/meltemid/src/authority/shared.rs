@@ -19,6 +19,8 @@ const BEAT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(5);
 /// A replica that has been silent for so long is gone …
 const SILENT: Duration = Duration::from_secs(replicas::SILENT);
+/// … of one that left so long ago all proxies are connected to others …
+const MOVED: Duration = Duration::from_secs(30);
 /// … and after this nothing is kept of it: what it has signed is in the state.
 const FORGOTTEN: Duration = Duration::from_secs(3600);
 
@@ -31,6 +33,8 @@ pub(crate) struct Peers {
     pub(super) said: Option<Vec<Report>>,
     /// What those said who are silent: what they have signed is in use still.
     pub(super) silent: Vec<Report>,
+    /// Somebody left a moment ago, and its proxies are on their way to others.
+    pub(super) moving: bool,
     /// What the Secret says, when it is not what we took from it or put there.
     pub(super) state: Option<BTreeMap<String, Vec<u8>>>,
 }
@@ -40,7 +44,7 @@ impl Peers {
     pub(super) fn all_have(&self, roots: &[String], now: i64) -> bool {
         let digest = digest(roots);
         let has = |report: &Report| report.told == digest && (report.known || now >= report.deadline);
-        self.said.as_ref().is_some_and(|said| said.iter().all(has))
+        !self.moving && self.said.as_ref().is_some_and(|said| said.iter().all(has))
     }
 
     /// When what other replicas had signed before they made the roots known has ended.
@@ -72,13 +76,16 @@ pub(crate) struct Shared {
     state: Option<State>,
     /// Since when a replica has said nothing else.
     seen: BTreeMap<String, (Replica, Instant)>,
+    /// When somebody left.
+    left: Option<Instant>,
     told: Option<(Report, Instant)>,
     looked: Option<Instant>,
 }
 
 impl Shared {
     pub(crate) fn new(cluster: Cluster, namespace: String, name: String, leading: watch::Receiver<bool>) -> Self {
-        Self { cluster, namespace, name, leading, state: None, seen: BTreeMap::new(), told: None, looked: None }
+        let (seen, state, left, told, looked) = (BTreeMap::new(), None, None, None, None);
+        Self { cluster, namespace, name, leading, state, seen, left, told, looked }
     }
 
     /// Looks at what the others say; seldom while nothing is going on.
@@ -112,6 +119,10 @@ impl Shared {
             let since = since.map_or(now, |(_, since)| *since);
             self.seen.insert(replica.name.clone(), (replica, since));
         }
+        if before.keys().any(|name| !self.seen.contains_key(name)) {
+            self.left = Some(now);
+        }
+        peers.moving = self.left.is_some_and(|left| left.elapsed() < MOVED);
         let (silent, said): (Vec<_>, Vec<_>) = self.seen.values().partition(|(_, since)| since.elapsed() >= SILENT);
         peers.said = Some(said.into_iter().map(|(replica, _)| replica.report.clone()).collect());
         peers.silent = silent.into_iter().map(|(replica, _)| replica.report.clone()).collect();

@@ -99,7 +99,14 @@ fn nobody_decides_without_word_of_the_others() {
     for _ in 0..5 {
         assert_eq!(leader.step(), Stage::Distributing);
     }
-    rounds(&mut leader, &mut other, 1);
+    for _ in 0..5 {
+        other.step();
+    }
+    exchange(&mut leader, &mut other);
+    // Proxies of one that left are connected nowhere.
+    leader.follower.peers.moving = true;
+    assert_eq!(leader.step(), Stage::Distributing);
+    leader.follower.peers.moving = false;
     leader.follower.peers.leads = false;
     for _ in 0..5 {
         assert_eq!(leader.step(), Stage::Distributing);
