@@ -204,3 +204,91 @@ fn another_control_planes_authority_is_adopted_and_its_roots_are_left_alone() {
     .unwrap();
     refusing.ready(Duration::from_secs(1)).unwrap();
 }
+
+fn outside(name: &str, more: &str) -> String {
+    format!(
+        "{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: {name}, namespace: default{more}}}, spec: {{hosts: \
+         [{name}.example.com], ports: [{{number: 5432, name: tcp, protocol: TCP}}], resolution: DNS}}}}"
+    )
+}
+
+/// The addresses that a host was given.
+fn given(cluster: &Cluster, name: &str) -> anyhow::Result<Vec<String>> {
+    let found = object(cluster, &format!("serviceentry/{name}"), "default")?;
+    let given = found["status"]["addresses"].as_array().cloned().unwrap_or_default();
+    let of = |each: &Value| {
+        assert_eq!(each["host"], format!("{name}.example.com"));
+        each["value"].as_str().unwrap_or_default().to_owned()
+    };
+    Ok(given.iter().map(of).collect())
+}
+
+/// The addresses and ports at which a proxy listens.
+fn listeners(plane: &Plane) -> anyhow::Result<Vec<String>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let node = tests::client::sidecar(1, "default");
+        let mut client = tests::client::Client::connect(plane.xds(), node, Default::default()).await?;
+        tokio::time::timeout(Duration::from_secs(10), client.settle_all()).await??;
+        Ok(client.has[&xds::ResourceType::Lds].keys().cloned().collect())
+    })
+}
+
+#[test]
+fn hosts_outside_are_given_addresses_and_keep_them() {
+    if !need("a control plane on a cluster", tools().err()) {
+        return;
+    }
+    let cluster = Cluster::start(Options::new(tools().unwrap())).unwrap();
+    let objects = install::objects(&install::Values::profile("default").unwrap());
+    cluster.apply(&install::yaml(&objects).unwrap()).unwrap();
+    // One that another control plane has given an address already.
+    cluster.apply(&outside("theirs", "")).unwrap();
+    let address = json!([{ "host": "theirs.example.com", "value": "240.240.0.5" }]).to_string();
+    let patch = format!("{{\"status\":{{\"addresses\":{address}}}}}");
+    cluster.kubectl(&["patch", "se", "theirs", "--type=merge", "--subresource=status", "-p", &patch]).unwrap();
+    let config = as_shipped(&cluster).unwrap();
+    let replicas = [plane(&config, "istiod-1", &[]), plane(&config, "istiod-2", &[])];
+    replicas.iter().for_each(|replica| replica.ready(PATIENCE).unwrap());
+    for name in ["one", "two"] {
+        cluster.apply(&outside(name, "")).unwrap();
+    }
+    cluster.apply(&outside("refused", ", labels: {networking.istio.io/enable-autoallocate-ip: \"false\"}")).unwrap();
+    let mut addresses = vec!["240.240.0.5".to_owned()];
+    for name in ["one", "two"] {
+        let given = eventually("addresses", PATIENCE, || {
+            let given = given(&cluster, name)?;
+            ensure!(given.len() == 2, "{given:?}");
+            Ok(given)
+        })
+        .unwrap();
+        assert!(given[0].starts_with("240.240.") && given[1].starts_with("2001:2::"), "{given:?}");
+        assert!(!addresses.contains(&given[0]), "{given:?} {addresses:?}");
+        addresses.push(given[0].clone());
+    }
+    for replica in &replicas {
+        eventually("listeners there", PATIENCE, || {
+            let listeners = listeners(replica)?;
+            for address in &addresses {
+                ensure!(listeners.contains(&format!("{address}_5432")), "{address} {listeners:?}");
+            }
+            Ok(())
+        })
+        .unwrap();
+    }
+    drop(replicas);
+    // After a restart each keeps its own.
+    let again = plane(&config, "istiod-3", &[]);
+    again.ready(PATIENCE).unwrap();
+    cluster.apply(&outside("three", "")).unwrap();
+    eventually("addresses", PATIENCE, || {
+        ensure!(given(&cluster, "three")?.len() == 2);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(given(&cluster, "theirs").unwrap(), ["240.240.0.5"]);
+    assert_eq!(given(&cluster, "refused").unwrap(), Vec::<String>::new());
+    for (name, count) in [("one", 1), ("two", 1), ("three", 1), ("theirs", 0), ("refused", 0)] {
+        assert_eq!(writes(&cluster, name), count, "{name}");
+    }
+}
