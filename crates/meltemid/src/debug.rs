@@ -15,7 +15,7 @@ use translate::views::Views;
 use xds::Server;
 
 use crate::control::{Control, View};
-use crate::metrics;
+use crate::metrics::{self, Measured};
 use crate::start::Start;
 
 mod guard;
@@ -83,7 +83,14 @@ async fn ready(State(pages): State<Pages>) -> Response {
 }
 
 async fn prometheus(State(pages): State<Pages>) -> Response {
-    match metrics::text(&pages) {
+    let measured = Measured {
+        control: &pages.control,
+        server: &pages.server,
+        secure: pages.secure.as_ref(),
+        admission: pages.admission.as_ref(),
+        start: pages.start.as_ref(),
+    };
+    match metrics::text(&measured) {
         Ok(text) => text.into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
     }

@@ -3,15 +3,26 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::{Encoder, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use xds::Server;
 
 use crate::admission::Admission;
 use crate::authority::Stage;
-use crate::debug::Pages;
+use crate::control::Control;
 use crate::secure::Secure;
+use crate::start::Start;
+
+/// What is measured; some of it is not there everywhere.
+pub(crate) struct Measured<'a> {
+    pub(crate) control: &'a Control,
+    pub(crate) server: &'a Server,
+    pub(crate) secure: Option<&'a Secure>,
+    pub(crate) admission: Option<&'a Admission>,
+    pub(crate) start: Option<&'a Start>,
+}
 
 /// All metrics as Prometheus reads them. Values are read when asked for; nothing is counted twice.
-pub(crate) fn text(pages: &Pages) -> anyhow::Result<String> {
-    let Pages { control, server, secure, admission, start } = pages;
+pub(crate) fn text(of: &Measured<'_>) -> anyhow::Result<String> {
+    let Measured { control, server, secure, admission, start } = of;
     let registry = Registry::new();
     let by_type = |name: &str, help: &str, of: fn(&xds::Counted) -> u64| -> anyhow::Result<()> {
         let gauge = IntGaugeVec::new(Opts::new(name, help), &["type"])?;

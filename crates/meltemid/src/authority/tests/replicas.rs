@@ -124,7 +124,7 @@ fn a_replica_without_a_memory_goes_on_where_the_others_are() {
     // In the middle of making the root known all pods are replaced.
     let mut third = beside(&leader, "new-third", &leader.follower.entries());
     assert_eq!((third.step(), third.signs()), (Stage::Distributing, first.clone()));
-    assert_eq!(third.follower.roots, [first.clone(), next.clone()]);
+    assert_eq!(third.follower.roots, [first, next.clone()]);
     rounds(&mut leader, &mut other, 5);
     assert_eq!(leader.signs(), next);
     let mut fourth = beside(&leader, "new-fourth", &leader.follower.entries());
