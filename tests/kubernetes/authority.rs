@@ -126,9 +126,52 @@ fn a_replacement_is_one_for_all_replicas_and_outlives_them() {
     assert_eq!(stage(&fifth).unwrap(), 2);
     uses(&fifth, &cert, &format!("{cert}{old}"));
 
+    nothing_was_refused(&cluster);
+}
+
+/// The shipped rights are enough.
+fn nothing_was_refused(cluster: &Cluster) {
     let log = std::fs::read_to_string(cluster.audit_log()).unwrap();
     let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut ours = events.filter(|event| event["user"]["username"] == ACCOUNT);
     let refused = ours.find(|event| event["responseStatus"]["code"] == 403);
-    assert!(refused.is_none(), "the shipped rights are enough: {refused:?}");
+    assert!(refused.is_none(), "{refused:?}");
+}
+
+/// A root with a year to go, as a control plane made it nine years ago.
+#[test]
+fn a_root_that_a_control_plane_made_is_made_anew_before_its_end() {
+    if !need("a control plane on a cluster", tools().err()) {
+        return;
+    }
+    let cluster = Cluster::start(Options::new(tools().unwrap())).unwrap();
+    let objects = install::objects(&install::Values::profile("default").unwrap());
+    cluster.apply(&install::yaml(&objects).unwrap()).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let then = i64::try_from(now).unwrap() - 9 * 365 * 24 * 3600;
+    let (cert, key) = ca::self_signed("cluster.local", then).unwrap();
+    let files = json!({ "ca-cert.pem": cert, "ca-key.pem": key, "root-cert.pem": cert });
+    let meta = json!({ "name": "istio-ca-secret", "namespace": "istio-system" });
+    let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": files });
+    cluster.apply(&secret.to_string()).unwrap();
+    let config = as_shipped(&cluster).unwrap();
+    let plane = start(&config, "istiod-1");
+    let held = |key: &str| {
+        let path = format!("go-template={{{{index .data \"{key}\" | base64decode}}}}");
+        cluster.kubectl(&["get", "secret/istio-ca-secret", "-n", "istio-system", "-o", &path])
+    };
+    let again = eventually("another certificate", PATIENCE, || {
+        let now = held("ca-cert.pem")?;
+        ensure!(now.trim() != cert.trim());
+        Ok(now)
+    })
+    .unwrap();
+    assert_eq!(held("root-cert.pem").unwrap(), again);
+    assert_eq!(held("ca-key.pem").unwrap().trim(), key.trim(), "the key stays");
+    let ends = ca::ends(pem::parse(&again).unwrap().contents()).unwrap();
+    assert!(ends > then + 18 * 365 * 24 * 3600, "{ends}");
+    // As any other root it is made known before it signs.
+    uses(&plane, &again, &format!("{again}{cert}"));
+    assert_eq!(held("ca-cert.pem").unwrap(), again, "it was made anew once");
+    nothing_was_refused(&cluster);
 }

@@ -359,16 +359,15 @@ impl Follower {
     /// Goes where the replicas' state is; says whether that is elsewhere.
     fn adopt(&mut self) -> bool {
         let Some(entries) = self.peers.state.take() else { return false };
-        let lasting = |(name, _): &(&String, &Vec<u8>)| *name != rotation::LAST;
-        if self.entries().iter().filter(lasting).eq(entries.iter().filter(lasting)) {
+        self.keeper.last.fetch_max(memory::last(&entries).unwrap_or(0), Ordering::SeqCst);
+        if memory::same(&self.entries(), &entries) {
             return false;
         }
         let restored = memory::unpack(&self.plan.memory, &entries)
             .and_then(|()| Ok(Rotation::restore(&self.plan.memory, self.rotation.target().clone(), now())?));
         match restored {
-            Ok((rotation, last)) => {
+            Ok((rotation, _)) => {
                 self.adopted |= rotation.anchor() != self.rotation.anchor();
-                self.keeper.last.fetch_max(last.unwrap_or(0), Ordering::SeqCst);
                 self.rotation = rotation;
                 true
             }

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::files;
+use super::rotation::LAST;
 
 /// Folders of the memory begin like this.
 const FOLDERS: [&str; 2] = ["signer", "former-"];
@@ -26,6 +27,17 @@ pub(super) fn pack(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         }
     }
     entries
+}
+
+/// When the last of what was signed ends, in Unix time, as far as the entries know.
+pub(super) fn last(entries: &BTreeMap<String, Vec<u8>>) -> Option<i64> {
+    std::str::from_utf8(entries.get(LAST)?).ok()?.trim().parse().ok()
+}
+
+/// Whether both have the same authorities, at the same stage.
+pub(super) fn same(one: &BTreeMap<String, Vec<u8>>, other: &BTreeMap<String, Vec<u8>>) -> bool {
+    let lasting = |(name, _): &(&String, &Vec<u8>)| *name != LAST;
+    one.iter().filter(lasting).eq(other.iter().filter(lasting))
 }
 
 /// Puts entries in place of the folder's content.

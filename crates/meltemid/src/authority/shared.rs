@@ -11,7 +11,7 @@ use kubernetes::state::{self, State};
 use kubernetes::{Cluster, authority};
 use tokio::sync::watch;
 
-use super::Follower;
+use super::{Follower, REMEMBER, memory};
 
 /// How often a replica says that it is there, and looks whether something is other, while no rotation runs.
 const BEAT: Duration = Duration::from_secs(10);
@@ -158,9 +158,12 @@ impl Shared {
             tracing::info!("the root's Secret changed meanwhile: it is looked at again");
         }
         let entries = follower.entries();
-        if let Some(state) =
-            self.state.as_ref().filter(|state| state.entries != entries && follower.peers.state.is_none())
-        {
+        // Who decides for another revision writes it too: when the last of what was signed ends is known to each as exactly as this.
+        let other = |state: &&State| {
+            let [known, ours] = [&state.entries, &entries].map(|entries| memory::last(entries).unwrap_or(0));
+            !memory::same(&state.entries, &entries) || ours > known + REMEMBER
+        };
+        if let Some(state) = self.state.as_ref().filter(|state| follower.peers.state.is_none() && other(state)) {
             // Somebody else was faster: what they wrote is read the next time, and gone on from.
             if let Some(written) = state::write(&self.cluster, &self.namespace, state, &entries).await? {
                 self.state = Some(written);

@@ -136,6 +136,18 @@ fn a_replica_without_a_memory_goes_on_where_the_others_are() {
 }
 
 #[test]
+fn what_was_signed_last_is_known_to_all_and_no_reason_to_write() {
+    let (mut leader, mut other, _) = pair("last");
+    other.keeper.signed(now() + 3000);
+    other.follower.remember();
+    let state = other.follower.entries();
+    assert!(memory::last(&state).unwrap() >= now() + 2900 && memory::same(&state, &leader.follower.entries()));
+    leader.follower.peers.state = Some(state);
+    leader.step();
+    assert!(leader.keeper.last.load(Ordering::SeqCst) >= now() + 2900);
+}
+
+#[test]
 fn a_root_that_a_control_plane_made_is_made_anew_in_its_secret_before_its_end() {
     const YEAR: i64 = 365 * 24 * 3600;
     let mut bench = Bench::new("renewal");
