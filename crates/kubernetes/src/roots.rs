@@ -36,8 +36,10 @@ const LATE: Duration = Duration::from_secs(60);
 struct Place {
     /// It is there and stays.
     there: bool,
-    /// What its ConfigMap holds.
-    holds: Option<String>,
+    /// The list of namespaces, or of ConfigMaps, that is being read has it: what a list does not have is gone at its end, not before.
+    seen: [bool; 2],
+    /// The certificates in its ConfigMap.
+    holds: Vec<String>,
     /// Who wrote that was us, or somebody by hand over what we wrote.
     ours: bool,
     /// Not before then, and how long to wait after that.
@@ -65,21 +67,26 @@ pub async fn distribute(writer: Writer, found: watch::Sender<Found>) {
     let maps = watcher(maps, named);
     pin_mut!(namespaces, maps);
     let mut places = BTreeMap::<String, Place>::new();
-    let mut listed = false;
+    // Namespaces and ConfigMaps.
+    let mut lists = [false; 2];
     loop {
         let (current, leads) = (roots.borrow_and_update().clone(), *leading.borrow_and_update());
+        let listed = lists == [true; 2];
         tell(&found, listed, &current, &places);
         // Where the mesh is another's, no namespace gets ours.
         let ours = listed && !found.borrow().foreign.contains(&home);
         let due = write(&cluster, &current, leads && ours, &mut places).await;
         tokio::select! {
             Some(event) = namespaces.next() => match event {
-                Ok(event) => namespace(event, &mut places),
+                Ok(event) => {
+                    lists[0] |= matches!(event, watcher::Event::InitDone);
+                    namespace(event, &mut places);
+                }
                 Err(error) => failed(&error).await,
             },
             Some(event) = maps.next() => match event {
                 Ok(event) => {
-                    listed |= matches!(event, watcher::Event::InitDone);
+                    lists[1] |= matches!(event, watcher::Event::InitDone);
                     map(event, &mut places);
                 }
                 Err(error) => failed(&error).await,
@@ -109,10 +116,11 @@ fn namespace(event: watcher::Event<PartialObjectMeta<Namespace>>, places: &mut B
             let place = places.entry(namespace.name_any()).or_default();
             // One that is on its way out takes nothing any more.
             place.there = namespace.metadata.deletion_timestamp.is_none();
+            place.seen[0] = true;
         }
         watcher::Event::Delete(namespace) => _ = places.remove(&namespace.name_any()),
-        watcher::Event::Init => places.values_mut().for_each(|place| place.there = false),
-        watcher::Event::InitDone => {}
+        watcher::Event::Init => places.values_mut().for_each(|place| place.seen[0] = false),
+        watcher::Event::InitDone => places.values_mut().for_each(|place| place.there &= place.seen[0]),
     }
 }
 
@@ -121,15 +129,19 @@ fn map(event: watcher::Event<ConfigMap>, places: &mut BTreeMap<String, Place>) {
         watcher::Event::Apply(mut map) | watcher::Event::InitApply(mut map) => {
             let holds = map.data.as_mut().and_then(|data| data.remove(KEY));
             let place = places.entry(map.namespace().unwrap_or_default()).or_default();
-            (place.holds, place.ours) = (holds, is_ours(map.managed_fields()));
+            place.holds = certificates(holds.as_deref().unwrap_or_default());
+            place.ours = is_ours(map.managed_fields());
+            place.seen[1] = true;
         }
         watcher::Event::Delete(map) => {
             if let Some(place) = places.get_mut(&map.namespace().unwrap_or_default()) {
-                place.holds = None;
+                place.holds = Vec::new();
             }
         }
-        watcher::Event::Init => places.values_mut().for_each(|place| place.holds = None),
-        watcher::Event::InitDone => {}
+        watcher::Event::Init => places.values_mut().for_each(|place| place.seen[1] = false),
+        watcher::Event::InitDone => {
+            places.values_mut().filter(|place| !place.seen[1]).for_each(|place| place.holds = Vec::new());
+        }
     }
 }
 
@@ -149,8 +161,7 @@ fn is_ours(managed: &[ManagedFieldsEntry]) -> bool {
 impl Place {
     /// It holds certificates, and none of ours, and neither we nor a person wrote them.
     fn is_foreign(&self, roots: &[String]) -> bool {
-        let holds = certificates(self.holds.as_deref().unwrap_or_default());
-        self.there && !self.ours && !holds.is_empty() && !holds.iter().any(|one| roots.contains(one))
+        self.there && !self.ours && !self.holds.is_empty() && !self.holds.iter().any(|one| roots.contains(one))
     }
 }
 
@@ -199,8 +210,7 @@ async fn write(cluster: &Cluster, roots: &str, leading: bool, places: &mut BTree
     let (now, ours) = (Instant::now(), certificates(roots));
     let mut next: Option<Instant> = None;
     for (name, place) in places.iter_mut().filter(|(name, place)| place.there && !WITHOUT.contains(&name.as_str())) {
-        let holds = certificates(place.holds.as_deref().unwrap_or_default());
-        if place.is_foreign(&ours) || holds == ours {
+        if place.is_foreign(&ours) || place.holds == ours {
             if place.due.is_some_and(|due| now > due + LATE) {
                 (place.due, place.pause) = (None, Duration::ZERO);
             }
@@ -211,7 +221,7 @@ async fn write(cluster: &Cluster, roots: &str, leading: bool, places: &mut BTree
             continue;
         }
         match apply(cluster, name, roots).await {
-            Ok(()) => (place.holds, place.ours) = (Some(roots.to_owned()), true),
+            Ok(()) => (place.holds, place.ours) = (ours.clone(), true),
             Err(error) => tracing::warn!("the roots cannot be written into namespace {name}: {error}"),
         }
         place.pause = (place.pause * 2).clamp(SOON, LATE);

@@ -5,8 +5,8 @@ use super::*;
 const OURS: &str = "-----BEGIN CERTIFICATE-----\nQUFB\n-----END CERTIFICATE-----\n";
 const THEIRS: &str = "-----BEGIN CERTIFICATE-----\nQkJC\n-----END CERTIFICATE-----\n";
 
-/// A ConfigMap in a namespace, written by these, of whom the last wrote the roots.
-fn place(holds: &str, managers: &[&str]) -> Place {
+/// A ConfigMap, written by these, of whom the last wrote the roots.
+fn written(holds: &str, managers: &[&str]) -> ConfigMap {
     let last = managers.len().saturating_sub(1);
     let managed: Vec<Value> = managers
         .iter()
@@ -22,13 +22,47 @@ fn place(holds: &str, managers: &[&str]) -> Place {
     let written = json!({
         "metadata": { "name": NAME, "namespace": "shop", "managedFields": managed }, "data": { KEY: holds },
     });
-    let mut places = BTreeMap::from([("shop".to_owned(), Place { there: true, ..Place::default() })]);
-    map(watcher::Event::Apply(serde_json::from_value(written).unwrap()), &mut places);
-    places.remove("shop").unwrap()
+    serde_json::from_value(written).unwrap()
+}
+
+/// A namespace that is there.
+fn shop() -> PartialObjectMeta<Namespace> {
+    let namespace = json!({
+        "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": { "name": "shop" },
+    });
+    serde_json::from_value(namespace).unwrap()
+}
+
+fn foreign_in(places: &BTreeMap<String, Place>) -> bool {
+    places["shop"].is_foreign(&certificates(OURS))
 }
 
 fn foreign(holds: &str, managers: &[&str]) -> bool {
-    place(holds, managers).is_foreign(&certificates(OURS))
+    let mut places = BTreeMap::new();
+    namespace(watcher::Event::Apply(shop()), &mut places);
+    map(watcher::Event::Apply(written(holds, managers)), &mut places);
+    foreign_in(&places)
+}
+
+#[test]
+fn what_is_listed_again_is_there_until_the_list_ends_without_it() {
+    let mut places = BTreeMap::new();
+    namespace(watcher::Event::Apply(shop()), &mut places);
+    map(watcher::Event::Apply(written(THEIRS, &["pilot-discovery"])), &mut places);
+    map(watcher::Event::Init, &mut places);
+    namespace(watcher::Event::Init, &mut places);
+    assert!(foreign_in(&places), "nothing is written there meanwhile");
+    namespace(watcher::Event::InitApply(shop()), &mut places);
+    namespace(watcher::Event::InitDone, &mut places);
+    map(watcher::Event::InitApply(written(THEIRS, &["pilot-discovery"])), &mut places);
+    map(watcher::Event::InitDone, &mut places);
+    assert!(foreign_in(&places));
+    map(watcher::Event::Init, &mut places);
+    map(watcher::Event::InitDone, &mut places);
+    assert!(!foreign_in(&places) && places["shop"].there);
+    namespace(watcher::Event::Init, &mut places);
+    namespace(watcher::Event::InitDone, &mut places);
+    assert!(!places["shop"].there);
 }
 
 #[test]
