@@ -145,7 +145,7 @@ impl Pod {
     }
 
     /// What the C library finds for a name, in order; it uses the pod's `resolv.conf`.
-    fn resolve(&self, name: &str) -> anyhow::Result<Vec<String>> {
+    pub(crate) fn resolve(&self, name: &str) -> anyhow::Result<Vec<String>> {
         let mut command = self.place.command(Path::new("sh"));
         command.args(["-c", "mount --bind \"$0\" /etc/resolv.conf && exec getent ahostsv4 \"$1\""]);
         let out = command.arg(self.folder.join("resolv.conf")).arg(name).output()?;

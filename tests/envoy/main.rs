@@ -13,6 +13,7 @@ use tests::mesh::{gateway, service};
 use tests::need;
 use tests::plane::{Plane, folder};
 
+mod addresses;
 mod bootstrap;
 mod dns;
 mod golden;

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use bed::cluster::Tools;
 
+mod authority;
 mod cluster;
 mod crds;
 mod installed;
 mod plane;
 mod pods;
 mod rights;
+mod writers;
 
 /// The programs of a cluster, and what is missing without them.
 fn tools() -> Result<Tools, String> {

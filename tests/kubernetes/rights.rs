@@ -17,10 +17,10 @@ use tests::secured::Secured;
 use super::tools;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const ACCOUNT: &str = "system:serviceaccount:istio-system:istiod";
+pub(super) const ACCOUNT: &str = "system:serviceaccount:istio-system:istiod";
 
 /// A kubeconfig of the shipped account.
-fn as_shipped(cluster: &Cluster) -> anyhow::Result<PathBuf> {
+pub(super) fn as_shipped(cluster: &Cluster) -> anyhow::Result<PathBuf> {
     let token = cluster.kubectl(&["create", "token", "istiod", "-n", "istio-system"])?;
     let mut config: Value = serde_json::from_slice(&std::fs::read(cluster.kubeconfig())?)?;
     config["users"][0]["user"] = serde_json::json!({ "token": token.trim() });
@@ -38,7 +38,8 @@ fn record(cluster: &Cluster) -> (BTreeSet<String>, BTreeSet<String>) {
     for event in ours {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (object, verb) = (&event["objectRef"], text(&event["verb"]));
-        let right = format!("{verb} {} {}", text(&object["apiGroup"]), text(&object["resource"]));
+        let part = object["subresource"].as_str().map(|part| format!("/{part}")).unwrap_or_default();
+        let right = format!("{verb} {} {}{part}", text(&object["apiGroup"]), text(&object["resource"]));
         match event["responseStatus"]["code"] == 403 {
             true => refused.insert(format!("{right}: {}", event["requestURI"])),
             false => done.insert(right),
@@ -121,6 +122,9 @@ fn run(api_server: &[&str], objects: &[Value], wanted: &BTreeSet<String>) -> (BT
         })
         .unwrap();
     }
+    let outside = "{hosts: [outside.example.com], ports: [{number: 443, name: tls}], resolution: DNS}";
+    let kind = "apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: outside, namespace: default}";
+    cluster.apply(&format!("{{{kind}, spec: {outside}}}")).unwrap();
     eventually("every right to be used", PATIENCE, || {
         let (done, refused) = record(&cluster);
         let unused: Vec<_> = wanted.difference(&done).collect();

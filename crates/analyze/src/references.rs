@@ -2,10 +2,12 @@
 //! (`istio: pkg/config/analysis/analyzers/virtualservice`, `gateway`, `authz`).
 
 use api::networking::{Destination, VirtualService};
-use api::{AnyObject, Gateway, Issue, MatchSelector, ObjectId, ObjectMeta, Severity};
+use api::{AnyObject, Gateway, Issue, Kind, MatchSelector, ObjectId, ObjectMeta, Severity};
 use model::services::{EntriesByHost, kubernetes_service};
 use model::{Age, Id, Mesh, Objects};
 use names::{Hostname, Labels, Name, Namespace};
+
+use crate::known::{Known, SIDECARS, of_sidecars};
 
 /// A reference to something that is not there.
 const MISSING: &str = "IST0101";
@@ -17,13 +19,12 @@ const PORT: &str = "IST0112";
 const NOBODY: &str = "IST0127";
 /// A host that no gateway of the rule serves.
 const UNSERVED: &str = "IST0132";
-/// The gateway of all sidecars.
-const SIDECARS: &str = "mesh";
 
 /// What is wrong with an object beside others, as of a snapshot. The object itself need not be in it.
 #[must_use]
 pub fn references(mesh: &Mesh, object: &AnyObject) -> Vec<Issue> {
-    let mut found = Found { mesh, object: object.id(), issues: Vec::new() };
+    let known = Known::new(mesh);
+    let mut found = Found { known: &known, object: object.id(), issues: Vec::new() };
     match object {
         AnyObject::VirtualService(rule) => found.virtual_service(rule.meta(), rule.spec()),
         AnyObject::DestinationRule(rule) => found.host("spec.host", &rule.spec().host, &rule.meta().namespace),
@@ -36,11 +37,39 @@ pub fn references(mesh: &Mesh, object: &AnyObject) -> Vec<Issue> {
     found.issues
 }
 
+/// What is wrong with all objects of a snapshot.
+#[must_use]
+pub fn all(mesh: &Mesh) -> Vec<Issue> {
+    let known = Known::new(mesh);
+    let mut issues = Vec::new();
+    macro_rules! each {
+        ($($kind:ident: |$found:ident, $meta:ident, $spec:ident| $look:expr;)*) => {
+            $(for (id, row) in mesh.db().inputs::<Objects<api::$kind>>() {
+                let object =
+                    ObjectId { kind: Kind::$kind, namespace: id.namespace.clone(), name: id.name.clone() };
+                let mut $found = Found { known: &known, object, issues: std::mem::take(&mut issues) };
+                let ($meta, $spec) = (&*row.meta, &*row.spec);
+                $look;
+                issues = $found.issues;
+            })*
+        };
+    }
+    each! {
+        VirtualService: |found, meta, spec| found.virtual_service(meta, spec);
+        DestinationRule: |found, meta, spec| found.host("spec.host", &spec.host, &meta.namespace);
+        Gateway: |found, _meta, spec| found.gateway(spec);
+        AuthorizationPolicy: |found, meta, spec| found.workloads(meta, spec.selector.as_ref());
+        PeerAuthentication: |found, meta, spec| found.workloads(meta, spec.selector.as_ref());
+        RequestAuthentication: |found, meta, spec| found.workloads(meta, spec.selector.as_ref());
+    }
+    issues
+}
+
 /// A service as far as destinations need to know it.
 struct Ports(Vec<u16>);
 
 struct Found<'m> {
-    mesh: &'m Mesh,
+    known: &'m Known<'m>,
     object: ObjectId,
     issues: Vec<Issue>,
 }
@@ -53,12 +82,12 @@ impl Found<'_> {
     }
 
     fn resolved(&self, written: &str, namespace: &str) -> Hostname {
-        Hostname::resolve(written, namespace, &self.mesh.base().domain)
+        Hostname::resolve(written, namespace, &self.known.mesh.base().domain)
     }
 
     fn virtual_service(&mut self, meta: &ObjectMeta, rule: &VirtualService) {
         let gateways = self.gateways(meta, rule);
-        let of_sidecars = rule.gateways.is_empty() || rule.gateways.iter().any(|gateway| *gateway == SIDECARS);
+        let of_sidecars = of_sidecars(rule);
         for (at, host) in rule.hosts.iter().enumerate() {
             let path = format!("spec.hosts[{at}]");
             let host = self.resolved(host, &meta.namespace);
@@ -81,8 +110,12 @@ impl Found<'_> {
                 Some((namespace, name)) => (Namespace::from(namespace), Name::from(name)),
                 None => (meta.namespace.clone(), written.split('.').next().map(Name::from).unwrap_or_default()),
             };
-            let id = Id { cluster: self.mesh.base().cluster.clone(), namespace: namespace.clone(), name: name.clone() };
-            match self.mesh.db().input::<Objects<Gateway>>(&id) {
+            let id = Id {
+                cluster: self.known.mesh.base().cluster.clone(),
+                namespace: namespace.clone(),
+                name: name.clone(),
+            };
+            match self.known.mesh.db().input::<Objects<Gateway>>(&id) {
                 Some(gateway) => found.push(gateway),
                 None => self.say(
                     MISSING,
@@ -96,19 +129,7 @@ impl Found<'_> {
 
     /// A host that an older rule of the sidecars has: that one wins.
     fn conflict(&mut self, path: &str, host: &Hostname, meta: &ObjectMeta) {
-        let ours = Age::of(meta);
-        let winner = self
-            .mesh
-            .db()
-            .inputs::<Objects<VirtualService>>()
-            .filter(|(id, _)| id.namespace != meta.namespace || id.name != meta.name)
-            .filter(|(_, row)| {
-                let sidecars = row.spec.gateways.is_empty() || row.spec.gateways.iter().any(|of| *of == SIDECARS);
-                sidecars && row.age() < ours && row.spec.hosts.iter().any(|other| row.host(other) == *host)
-            })
-            .map(|(id, _)| format!("{}/{}", id.namespace, id.name))
-            .next();
-        if let Some(winner) = winner {
+        if let Some(winner) = self.known.older(host, &Age::of(meta)) {
             let message = format!(
                 "VirtualService {winner} is older and has the host {} too: its routes come first",
                 host.as_str()
@@ -133,7 +154,7 @@ impl Found<'_> {
             }
             _ => {}
         }
-        if !destination.subset.is_empty() && !self.subset(&host, &destination.subset) {
+        if !destination.subset.is_empty() && !self.known.subset(&host, &destination.subset) {
             let message = format!("no DestinationRule of {} has the subset {}", host.as_str(), destination.subset);
             self.say(MISSING, &format!("{path}.subset"), message);
         }
@@ -153,7 +174,7 @@ impl Found<'_> {
 
     /// The ports of a host; none when nothing has it.
     fn service(&self, host: &Hostname) -> Option<Ports> {
-        let (base, db) = (self.mesh.base(), self.mesh.db());
+        let (base, db) = (self.known.mesh.base(), self.known.mesh.db());
         let kubernetes = kubernetes_service(host, base).and_then(|id| db.input::<Objects<api::Service>>(&id));
         if let Some(service) = kubernetes {
             return Some(Ports(service.spec.spec.ports.iter().map(|port| port.port).collect()));
@@ -172,15 +193,8 @@ impl Found<'_> {
         (!entries.is_empty()).then_some(Ports(ports))
     }
 
-    fn subset(&self, host: &Hostname, subset: &str) -> bool {
-        let mut rules = self.mesh.db().inputs::<Objects<api::DestinationRule>>();
-        rules.any(|(_, row)| {
-            row.host(&row.spec.host).covers(host) && row.spec.subsets.iter().any(|of| of.name == subset)
-        })
-    }
-
     fn gateway(&mut self, gateway: &Gateway) {
-        if gateway.selector.is_empty() || self.pods(None, &gateway.selector) {
+        if gateway.selector.is_empty() || self.known.selects(None, &gateway.selector) {
             return;
         }
         self.say(MISSING, "spec.selector", format!("no pod has the labels {}", shown(&gateway.selector)));
@@ -189,20 +203,10 @@ impl Found<'_> {
     fn workloads(&mut self, meta: &ObjectMeta, selector: Option<&MatchSelector>) {
         let labels = selector.map(|selector| &selector.match_labels);
         let Some(selector) = labels.filter(|labels| !labels.is_empty()) else { return };
-        let within = Some(&meta.namespace).filter(|namespace| **namespace != self.mesh.base().root_namespace);
-        if !self.pods(within, selector) {
+        let within = Some(&meta.namespace).filter(|namespace| **namespace != self.known.mesh.base().root_namespace);
+        if !self.known.selects(within, selector) {
             self.say(NOBODY, "spec.selector", format!("no pod has the labels {}", shown(selector)));
         }
-    }
-
-    /// Whether some pod, or workload outside, has the labels.
-    fn pods(&self, namespace: Option<&Namespace>, labels: &Labels) -> bool {
-        let db = self.mesh.db();
-        let within = |id: &Id| namespace.is_none_or(|namespace| id.namespace == *namespace);
-        let mut pods = db.inputs::<Objects<api::Pod>>();
-        let mut entries = db.inputs::<Objects<api::WorkloadEntry>>();
-        pods.any(|(id, row)| within(id) && row.meta.labels.contain(labels))
-            || entries.any(|(id, row)| within(id) && row.spec.labels.contain(labels))
     }
 }
 

@@ -9,7 +9,7 @@ pub struct Changes {
     pub upserts: Vec<AnyObject>,
     /// Objects that are gone.
     pub removed: Vec<ObjectId>,
-    /// Objects that say the same and stand elsewhere now.
+    /// Objects that say the same and stand elsewhere now, or that cannot be used and keep what they said.
     pub moved: Vec<(ObjectId, Origin)>,
     /// What is wrong with what changed.
     pub issues: Vec<Issue>,

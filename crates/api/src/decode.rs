@@ -27,6 +27,9 @@ pub enum Mode {
 /// Groups of Istio whose objects are input of its installers and not of a mesh.
 const INSTALLERS: [&str; 2] = ["install.istio.io", "operator.istio.io"];
 
+/// istiod serves these.
+const INGRESS: &str = "an Ingress is not served, and gets no address: a Gateway and a VirtualService say the same";
+
 /// Whether a kind that is not known there is a mistake, and not just somebody else's.
 fn is_ours(group: &str) -> bool {
     group.ends_with(".istio.io") && !INSTALLERS.contains(&group)
@@ -54,6 +57,12 @@ pub fn decode(document: &Document, mode: Mode) -> (Vec<AnyObject>, Vec<Issue>) {
     }
     let (object, issues) = one(&document.value, "", document, mode);
     (object.into_iter().collect(), issues)
+}
+
+/// Where an object of this kind came from, also one that cannot be used.
+#[must_use]
+pub fn origin(kind: Kind, document: &Document) -> Option<Origin> {
+    metadata::read(&document.value, kind, document).ok().map(|(_, origin)| origin)
 }
 
 /// Whether it is a list, and of what when its own kind says so: items of a `VirtualServiceList` need not say what they are.
@@ -85,11 +94,16 @@ fn one(value: &Value, prefix: &str, document: &Document, mode: Mode) -> (Option<
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let Some(kind) = Kind::find(group, kind_name) else {
-        let ours = is_ours(group);
-        let severity = if ours && mode == Mode::Strict { Severity::Error } else { Severity::Info };
-        let message = match ours {
-            true => format!("there is no kind {kind_name} in {api_version}"),
-            false => format!("kind {kind_name} of {api_version} is not one that is looked at; skipped"),
+        let (severity, message) = match (is_ours(group), group, kind_name) {
+            (true, ..) => {
+                let severity = if mode == Mode::Strict { Severity::Error } else { Severity::Info };
+                (severity, format!("there is no kind {kind_name} in {api_version}"))
+            }
+            (false, "networking.k8s.io", "Ingress") => (Severity::Warning, INGRESS.to_owned()),
+            (false, ..) => {
+                let message = format!("kind {kind_name} of {api_version} is not one that is looked at; skipped");
+                (Severity::Info, message)
+            }
         };
         return (None, vec![issue(severity, None, prefix, &message, document)]);
     };
@@ -158,7 +172,7 @@ impl Draft<'_> {
         let inner = if K::BODY == Body::Spec { "spec" } else { "" };
         // Each round removes at least one item, so there are at most as many rounds as items.
         loop {
-            let spec = match parse::<K>(&body, |path| self.unknown(K::BODY, &join(inner, &path), &mut issues)) {
+            let mut spec = match parse::<K>(&body, |path| self.unknown(K::BODY, &join(inner, &path), &mut issues)) {
                 Ok(spec) => spec,
                 Err((path, message)) => {
                     self.report(Severity::Error, "IST0106", &join(inner, &path), &message, &mut issues);
@@ -168,6 +182,7 @@ impl Draft<'_> {
                     }
                 }
             };
+            spec.observe(&self.value["status"]);
             let mut found = Issues::default();
             metadata::check(&self.meta, K::KIND, &mut found);
             spec.check(&self.meta, &mut found);

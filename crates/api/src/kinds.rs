@@ -31,13 +31,15 @@ pub trait ApiKind: Sized + Clone + PartialEq + fmt::Debug + Send + Sync + Deseri
     const BODY: Body;
     /// What the API server is told of it; nothing for kinds that it knows itself.
     const DEFINITION: Option<Definition> = None;
+    /// Takes in what its status says, where that means something.
+    fn observe(&mut self, _status: &serde_json::Value) {}
     /// Applies the kind's rules; paths start at the document.
     fn check(&self, meta: &ObjectMeta, issues: &mut Issues);
 }
 
 /// A kind of a namespaced object that is read from `spec`, with its rules.
 macro_rules! spec_kind {
-    ($type:ident, $group:expr, $versions:expr, $plural:literal, $check:expr, $shown:expr $(,)?) => {
+    ($type:ident, $group:expr, $versions:expr, $plural:literal, $check:expr, $shown:expr $(, $observe:expr)? $(,)?) => {
         impl $crate::ApiKind for $type {
             const KIND: $crate::Kind = $crate::Kind::$type;
             const GROUP: &'static str = $group;
@@ -47,6 +49,11 @@ macro_rules! spec_kind {
             const BODY: $crate::Body = $crate::Body::Spec;
             const DEFINITION: Option<$crate::Definition> =
                 Some($crate::Definition { shown: $shown, spec: <$type as schemars::JsonSchema>::json_schema });
+
+            $(fn observe(&mut self, status: &serde_json::Value) {
+                let observe: fn(&mut Self, &serde_json::Value) = $observe;
+                observe(self, status);
+            })?
 
             fn check(&self, meta: &$crate::ObjectMeta, issues: &mut $crate::Issues) {
                 let rules: fn(&Self, &$crate::ObjectMeta, &mut $crate::Issues) = $check;

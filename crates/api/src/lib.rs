@@ -28,12 +28,12 @@ pub mod yaml;
 
 pub use changes::Changes;
 pub use checked::Checked;
-pub use decode::{Mode, decode};
+pub use decode::{Mode, decode, origin};
 pub use definition::{Column, Definition, Shown};
 pub use issue::{Issue, Issues, Place, Severity};
 pub use kinds::{AnyObject, ApiKind, Body, Kind};
 pub use ledger::of_mesh_settings;
-pub use object::{ObjectId, ObjectMeta, Origin};
+pub use object::{Message, ObjectId, ObjectMeta, Origin, Said};
 
 pub use crate::core::{ConfigMap, EndpointSlice, KubeNamespace, Node, Pod, Secret, Service};
 pub use extensions::{TrafficExtension, WasmPlugin};

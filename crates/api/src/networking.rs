@@ -81,7 +81,8 @@ spec_kind!(
             Column::AGE,
         ],
         ..Shown::PLAIN
-    }
+    },
+    ServiceEntry::observe
 );
 spec_kind!(
     WorkloadEntry,

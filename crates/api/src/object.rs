@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use names::{Labels, Name, Namespace};
+use serde_json::Value;
 
 use crate::Kind;
 
@@ -55,4 +57,57 @@ pub struct Origin {
     pub generation: i64,
     /// `metadata.resourceVersion`.
     pub resource_version: Name,
+    /// What its status says that analysis found; nothing for most.
+    pub said: Option<Arc<Said>>,
+}
+
+/// What the status of one of Istio's objects says that analysis found (`istio: api/meta/v1alpha1/status.proto`).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Said {
+    /// The generation that was looked at (`status.observedGeneration`).
+    pub generation: i64,
+    /// What was found (`status.validationMessages`).
+    pub messages: Vec<Message>,
+}
+
+/// One of the things that were found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Message {
+    /// Such as `IST0101`.
+    pub code: Name,
+    /// `ERROR`, `WARNING` or `INFO`.
+    pub level: Name,
+    /// What is wrong, for people; nothing where the kind's definition does not keep it, as Istio's do not.
+    pub message: Option<Name>,
+}
+
+impl Said {
+    /// Reads it out of an object; nothing when nothing was found.
+    #[must_use]
+    pub fn of(object: &Value) -> Option<Self> {
+        let status = &object["status"];
+        let messages = status["validationMessages"].as_array().filter(|messages| !messages.is_empty())?;
+        let text = |value: &Value| value.as_str().map(Name::from);
+        let read = |message: &Value| Message {
+            code: text(&message["type"]["code"]).unwrap_or_default(),
+            level: text(&message["level"]).unwrap_or_default(),
+            message: text(&message["message"]),
+        };
+        let generation = &status["observedGeneration"];
+        // Istio writes it as text.
+        let generation = generation.as_i64().or_else(|| generation.as_str()?.parse().ok()).unwrap_or(0);
+        Some(Self { generation, messages: messages.iter().map(read).collect() })
+    }
+
+    /// Whether a status that says this is as good as one that says `wanted`: a text may be missing.
+    #[must_use]
+    pub fn covers(&self, wanted: &Self) -> bool {
+        let same = |(has, wanted): (&Message, &Message)| {
+            let told = has.message.is_none() || has.message == wanted.message;
+            told && has.code == wanted.code && has.level == wanted.level
+        };
+        self.generation == wanted.generation
+            && self.messages.len() == wanted.messages.len()
+            && self.messages.iter().zip(&wanted.messages).all(same)
+    }
 }

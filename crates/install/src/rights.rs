@@ -37,7 +37,7 @@ pub(crate) fn all(values: &Values) -> Vec<Value> {
         json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta(values, &account, true) }),
         json!({
             "apiVersion": api_version, "kind": "ClusterRole", "metadata": meta(values, &cluster_role, false),
-            "rules": everywhere(),
+            "rules": everywhere(values),
         }),
         json!({
             "apiVersion": api_version, "kind": "ClusterRoleBinding", "metadata": meta(values, &cluster_role, false),
@@ -57,9 +57,19 @@ fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
     json!({ "apiGroups": [group], "resources": resources, "verbs": verbs })
 }
 
-fn everywhere() -> Vec<Value> {
+fn everywhere(values: &Values) -> Vec<Value> {
     let read = ["list", "watch"];
     let mut rules: Vec<Value> = KINDS.iter().map(|(group, resources)| rule(group, resources, &read)).collect();
+    if values.switched("PILOT_ENABLE_IP_AUTOALLOCATE", true) {
+        rules.push(rule("networking.istio.io", &["serviceentries/status"], &["patch"]));
+    }
+    // What analysis finds is said in the status of the objects.
+    if values.switched("PILOT_ENABLE_ANALYSIS", false) {
+        rules.extend(KINDS.iter().map(|(group, resources)| {
+            let statuses: Vec<String> = resources.iter().map(|resource| format!("{resource}/status")).collect();
+            rule(group, &statuses.iter().map(String::as_str).collect::<Vec<_>>(), &["patch"])
+        }));
+    }
     rules.extend([
         rule("", &["services", "pods", "namespaces", "nodes", "configmaps", "secrets"], &read),
         rule("discovery.k8s.io", &["endpointslices"], &read),
@@ -88,9 +98,15 @@ fn at_home() -> Vec<Value> {
             "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["cacerts", "istio-ca-secret"],
             "verbs": ["get", "list", "watch"],
         }),
+        // A replacement of the authority is remembered, and a root that a control plane made is made anew in time.
+        json!({
+            "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["meltemi-ca-state", "istio-ca-secret"],
+            "verbs": ["get", "update"],
+        }),
         // Names of what is to be made cannot be told beforehand.
         rule("", &["secrets"], &["create"]),
-        rule("coordination.k8s.io", &["leases"], &["get", "create", "update"]),
+        // Who writes, and what each replica says of the authority.
+        rule("coordination.k8s.io", &["leases"], &["get", "list", "create", "update", "patch", "delete"]),
         // A bad one is tried, without keeping it: whether validation refuses it.
         rule("networking.istio.io", &["gateways"], &["create"]),
     ]

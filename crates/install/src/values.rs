@@ -189,6 +189,15 @@ impl Values {
         self.at(path).as_str().unwrap_or_default()
     }
 
+    /// A switch of the control plane, under istiod's name for it; `usual` when nothing is said.
+    pub(crate) fn switched(&self, name: &str, usual: bool) -> bool {
+        match &self.at("pilot.env")[name] {
+            Value::Bool(on) => *on,
+            Value::String(text) => text.eq_ignore_ascii_case("true") || text == "1",
+            _ => usual,
+        }
+    }
+
     /// The namespace of the control plane.
     #[must_use]
     pub fn namespace(&self) -> &str {

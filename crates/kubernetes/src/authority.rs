@@ -17,7 +17,9 @@ use crate::Cluster;
 /// Plugged in by an administrator.
 const PLUGGED: &str = "cacerts";
 /// Made by a control plane.
-const MADE: &str = "istio-ca-secret";
+pub const MADE: &str = "istio-ca-secret";
+/// Its key with the certificate.
+const CERT: &str = "ca-cert.pem";
 const MADE_TYPE: &str = "istio.io/ca-root";
 /// Between two attempts to reach the API server.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -69,6 +71,30 @@ pub async fn find(
             Err(kube::Error::Api(status)) if status.code == 409 => {}
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// Puts other files into `istio-ca-secret`, whose certificate is still `before`; says false when it is not, or when somebody was faster.
+///
+/// # Errors
+/// When the API server cannot be asked, or refuses.
+pub async fn renew(
+    cluster: &Cluster,
+    namespace: &str,
+    before: &[u8],
+    files: BTreeMap<String, Vec<u8>>,
+) -> kube::Result<bool> {
+    let secrets: Api<Secret> = Api::namespaced(cluster.client(), namespace);
+    let Some(mut secret) = secrets.get_opt(MADE).await? else { return Ok(false) };
+    let data = secret.data.get_or_insert_default();
+    if data.get(CERT).is_none_or(|ByteString(cert)| cert != before) {
+        return Ok(false);
+    }
+    data.extend(files.into_iter().map(|(key, bytes)| (key, ByteString(bytes))));
+    match secrets.replace(MADE, &PostParams::default(), &secret).await {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

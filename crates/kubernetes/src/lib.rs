@@ -8,13 +8,29 @@ pub mod apply;
 pub mod authority;
 mod cluster;
 pub mod lease;
+pub mod replicas;
 pub mod review;
 pub mod roots;
+pub mod state;
+pub mod status;
 mod watch;
 pub mod webhooks;
 
 pub use cluster::{Cluster, Place};
 pub use watch::{Awaited, awaited, watch};
+
+/// What those who write share.
+#[derive(Clone)]
+pub struct Writer {
+    /// Where they write.
+    pub cluster: Cluster,
+    /// The namespace of the control plane.
+    pub namespace: String,
+    /// The roots of the mesh as one PEM, once there are some.
+    pub roots: tokio::sync::watch::Receiver<String>,
+    /// Whether this replica writes.
+    pub leading: tokio::sync::watch::Receiver<bool>,
+}
 
 /// Who writes, as the API server shows it in `managedFields`.
 const MANAGER: &str = "meltemi";

@@ -1,11 +1,13 @@
 //! The mesh's roots in every namespace: ConfigMap `istio-ca-root-cert`, which pods mount
-//! (`istio: pilot/pkg/serviceregistry/kube/controller/namespacecontroller.go`). Restored when it is edited or deleted.
+//! (`istio: pilot/pkg/serviceregistry/kube/controller/namespacecontroller.go`). Restored when it is edited or deleted. One that holds
+//! the root of another control plane is left as it is: two roots in one mesh would be two meshes, and neither would know why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::{StreamExt, pin_mut};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, watcher};
@@ -14,11 +16,15 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::{Cluster, MANAGER, TURN};
+use crate::{Cluster, MANAGER, TURN, Writer};
 
 /// Its name and its key.
 pub(crate) const NAME: &str = "istio-ca-root-cert";
 const KEY: &str = "root-cert.pem";
+/// How managers are called that are people.
+const BY_HAND: &str = "kubectl";
+/// So many namespaces are named in the log.
+const SHOWN: usize = 5;
 /// Namespaces without pods of a mesh.
 const WITHOUT: [&str; 3] = ["kube-public", "kube-node-lease", "local-path-storage"];
 /// What failed, or was undone by somebody else, is written again after this, then after twice as long each time, up to that.
@@ -30,15 +36,30 @@ const LATE: Duration = Duration::from_secs(60);
 struct Place {
     /// It is there and stays.
     there: bool,
-    /// What its ConfigMap holds.
-    holds: Option<String>,
+    /// The list of namespaces, or of ConfigMaps, that is being read has it: what a list does not have is gone at its end, not before.
+    seen: [bool; 2],
+    /// The certificates in its ConfigMap.
+    holds: Vec<String>,
+    /// Who wrote that was us, or somebody by hand over what we wrote.
+    ours: bool,
     /// Not before then, and how long to wait after that.
     due: Option<Instant>,
     pause: Duration,
 }
 
-/// Keeps the ConfigMap of every namespace at `roots` while `leading`. Never returns.
-pub async fn distribute(cluster: Cluster, mut roots: watch::Receiver<String>, mut leading: watch::Receiver<bool>) {
+/// What was found in the ConfigMaps.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Found {
+    /// All were looked at, with our roots known.
+    pub looked: bool,
+    /// The namespaces with roots of another control plane.
+    pub foreign: BTreeSet<String>,
+}
+
+/// Keeps the ConfigMap of every namespace at the writer's roots while it leads, unless its own namespace has the roots of another; every
+/// replica tells `found`. Never returns.
+pub async fn distribute(writer: Writer, found: watch::Sender<Found>) {
+    let Writer { cluster, namespace: home, mut roots, mut leading } = writer;
     let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(cluster.client());
     let maps: Api<ConfigMap> = Api::all(cluster.client());
     let named = watcher::Config::default().fields(&format!("metadata.name={NAME}")).timeout(TURN);
@@ -46,16 +67,28 @@ pub async fn distribute(cluster: Cluster, mut roots: watch::Receiver<String>, mu
     let maps = watcher(maps, named);
     pin_mut!(namespaces, maps);
     let mut places = BTreeMap::<String, Place>::new();
+    // Namespaces and ConfigMaps.
+    let mut lists = [false; 2];
     loop {
         let (current, leads) = (roots.borrow_and_update().clone(), *leading.borrow_and_update());
-        let due = write(&cluster, &current, leads, &mut places).await;
+        let listed = lists == [true; 2];
+        tell(&found, listed, &current, &places);
+        // Where the mesh is another's, no namespace gets ours.
+        let ours = listed && !found.borrow().foreign.contains(&home);
+        let due = write(&cluster, &current, leads && ours, &mut places).await;
         tokio::select! {
             Some(event) = namespaces.next() => match event {
-                Ok(event) => namespace(event, &mut places),
+                Ok(event) => {
+                    lists[0] |= matches!(event, watcher::Event::InitDone);
+                    namespace(event, &mut places);
+                }
                 Err(error) => failed(&error).await,
             },
             Some(event) = maps.next() => match event {
-                Ok(event) => map(event, &mut places),
+                Ok(event) => {
+                    lists[1] |= matches!(event, watcher::Event::InitDone);
+                    map(event, &mut places);
+                }
                 Err(error) => failed(&error).await,
             },
             Ok(()) = roots.changed() => {}
@@ -83,10 +116,11 @@ fn namespace(event: watcher::Event<PartialObjectMeta<Namespace>>, places: &mut B
             let place = places.entry(namespace.name_any()).or_default();
             // One that is on its way out takes nothing any more.
             place.there = namespace.metadata.deletion_timestamp.is_none();
+            place.seen[0] = true;
         }
         watcher::Event::Delete(namespace) => _ = places.remove(&namespace.name_any()),
-        watcher::Event::Init => places.values_mut().for_each(|place| place.there = false),
-        watcher::Event::InitDone => {}
+        watcher::Event::Init => places.values_mut().for_each(|place| place.seen[0] = false),
+        watcher::Event::InitDone => places.values_mut().for_each(|place| place.there &= place.seen[0]),
     }
 }
 
@@ -94,16 +128,78 @@ fn map(event: watcher::Event<ConfigMap>, places: &mut BTreeMap<String, Place>) {
     match event {
         watcher::Event::Apply(mut map) | watcher::Event::InitApply(mut map) => {
             let holds = map.data.as_mut().and_then(|data| data.remove(KEY));
-            places.entry(map.namespace().unwrap_or_default()).or_default().holds = holds;
+            let place = places.entry(map.namespace().unwrap_or_default()).or_default();
+            place.holds = certificates(holds.as_deref().unwrap_or_default());
+            place.ours = is_ours(map.managed_fields());
+            place.seen[1] = true;
         }
         watcher::Event::Delete(map) => {
             if let Some(place) = places.get_mut(&map.namespace().unwrap_or_default()) {
-                place.holds = None;
+                place.holds = Vec::new();
             }
         }
-        watcher::Event::Init => places.values_mut().for_each(|place| place.holds = None),
-        watcher::Event::InitDone => {}
+        watcher::Event::Init => places.values_mut().for_each(|place| place.seen[1] = false),
+        watcher::Event::InitDone => {
+            places.values_mut().filter(|place| !place.seen[1]).for_each(|place| place.holds = Vec::new());
+        }
     }
+}
+
+/// Whether the roots are what we wrote, or what somebody wrote by hand over it.
+fn is_ours(managed: &[ManagedFieldsEntry]) -> bool {
+    let manager = |entry: &ManagedFieldsEntry| entry.manager.clone().unwrap_or_default();
+    let owns = |entry: &&ManagedFieldsEntry| {
+        let fields = entry.fields_v1.as_ref();
+        fields.is_some_and(|fields| fields.0["f:data"].get(format!("f:{KEY}")).is_some())
+    };
+    let known = managed.iter().any(|entry| manager(entry) == MANAGER);
+    let owners: Vec<String> = managed.iter().filter(owns).map(manager).collect();
+    let by_hand = known && owners.iter().all(|owner| owner.starts_with(BY_HAND));
+    by_hand || owners.iter().any(|owner| owner == MANAGER)
+}
+
+impl Place {
+    /// It holds certificates, and none of ours, and neither we nor a person wrote them.
+    fn is_foreign(&self, roots: &[String]) -> bool {
+        self.there && !self.ours && !self.holds.is_empty() && !self.holds.iter().any(|one| roots.contains(one))
+    }
+}
+
+/// The certificates of a PEM, each as its Base64 alone: how lines are cut does not count.
+fn certificates(pem: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = pem;
+    while let Some((_, after)) = rest.split_once("-----BEGIN CERTIFICATE-----") {
+        let Some((body, after)) = after.split_once("-----END CERTIFICATE-----") else { break };
+        found.push(body.split_whitespace().collect());
+        rest = after;
+    }
+    found
+}
+
+/// Says which namespaces have others' roots.
+fn tell(found: &watch::Sender<Found>, listed: bool, roots: &str, places: &BTreeMap<String, Place>) {
+    if !listed || roots.is_empty() {
+        return;
+    }
+    let ours = certificates(roots);
+    let foreign = places.iter().filter(|(name, place)| !WITHOUT.contains(&name.as_str()) && place.is_foreign(&ours));
+    let foreign: BTreeSet<String> = foreign.map(|(name, _)| name.clone()).collect();
+    found.send_if_modified(|found| {
+        let new: Vec<&String> = foreign.difference(&found.foreign).take(SHOWN).collect();
+        if !new.is_empty() {
+            tracing::error!(
+                namespaces = foreign.len(),
+                examples = ?new,
+                "ConfigMap {NAME} holds the root of another control plane and stays as it is: give this one that CA (Secret cacerts), or \
+                 delete the ConfigMap once the other is gone"
+            );
+        }
+        let now = Found { looked: true, foreign };
+        let changed = *found != now;
+        *found = now;
+        changed
+    });
 }
 
 /// Writes what is due; says when the next is.
@@ -111,10 +207,10 @@ async fn write(cluster: &Cluster, roots: &str, leading: bool, places: &mut BTree
     if !leading || roots.is_empty() {
         return None;
     }
-    let now = Instant::now();
+    let (now, ours) = (Instant::now(), certificates(roots));
     let mut next: Option<Instant> = None;
     for (name, place) in places.iter_mut().filter(|(name, place)| place.there && !WITHOUT.contains(&name.as_str())) {
-        if place.holds.as_deref() == Some(roots) {
+        if place.is_foreign(&ours) || place.holds == ours {
             if place.due.is_some_and(|due| now > due + LATE) {
                 (place.due, place.pause) = (None, Duration::ZERO);
             }
@@ -125,7 +221,7 @@ async fn write(cluster: &Cluster, roots: &str, leading: bool, places: &mut BTree
             continue;
         }
         match apply(cluster, name, roots).await {
-            Ok(()) => place.holds = Some(roots.to_owned()),
+            Ok(()) => (place.holds, place.ours) = (ours.clone(), true),
             Err(error) => tracing::warn!("the roots cannot be written into namespace {name}: {error}"),
         }
         place.pause = (place.pause * 2).clamp(SOON, LATE);
@@ -147,3 +243,6 @@ async fn apply(cluster: &Cluster, namespace: &str, roots: &str) -> kube::Result<
     maps.patch(NAME, &PatchParams::apply(MANAGER).force(), &Patch::Apply(written)).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,6 +87,7 @@ impl Source {
         if let Some(first) = &mut self.first {
             first.upserts.extend(changes.upserts);
             first.removed.extend(changes.removed);
+            first.moved.extend(changes.moved);
             first.issues.extend(changes.issues);
             if !self.awaited.borrow().is_empty() {
                 return None;

@@ -16,7 +16,8 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::{Cluster, MANAGER, TURN};
+use crate::roots::Found;
+use crate::{Cluster, MANAGER, TURN, Writer};
 
 /// Entries for injection are known by the end of their names.
 const INJECTOR: &str = "sidecar-injector.istio.io";
@@ -36,15 +37,11 @@ struct Entry {
     policy: Option<String>,
 }
 
-/// Keeps the `caBundle` of revision `revision`'s webhooks at `roots` while `leading`: in a rotation replicas may know different roots for a
-/// while, and would undo each other's. Never returns.
-pub async fn patch(
-    cluster: Cluster,
-    revision: String,
-    namespace: String,
-    mut roots: watch::Receiver<String>,
-    mut leading: watch::Receiver<bool>,
-) {
+/// Keeps the `caBundle` of revision `revision`'s webhooks at the writer's roots while it leads: in a rotation replicas may know different
+/// roots for a while, and would undo each other's. As long as the control plane's own namespace has the roots of another, nothing is
+/// written. Never returns.
+pub async fn patch(writer: Writer, revision: String, mut found: watch::Receiver<Found>) {
+    let Writer { cluster, namespace, mut roots, mut leading } = writer;
     let labelled = || watcher::Config::default().labels(&format!("{REVISION}={revision}")).timeout(TURN);
     let mutating: Api<MutatingWebhookConfiguration> = Api::all(cluster.client());
     let validating: Api<ValidatingWebhookConfiguration> = Api::all(cluster.client());
@@ -55,7 +52,11 @@ pub async fn patch(
     let mut again = false;
     loop {
         let (current, leads) = (roots.borrow_and_update().clone(), *leading.borrow_and_update());
-        if leads && !current.is_empty() {
+        let alone = {
+            let found = found.borrow_and_update();
+            found.looked && !found.foreign.contains(&namespace)
+        };
+        if leads && alone && !current.is_empty() {
             again = false;
             for ((injects, name), entries) in &known {
                 let written = match injects {
@@ -76,6 +77,7 @@ pub async fn patch(
             Some(event) = validators.next() => note(false, event.map(|event| event.map_entries(validating_entries)), &mut known).await,
             Ok(()) = roots.changed() => {}
             Ok(()) = leading.changed() => {}
+            Ok(()) = found.changed() => {}
             () = tokio::time::sleep(AGAIN), if again => {}
         }
     }

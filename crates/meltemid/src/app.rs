@@ -13,13 +13,14 @@ use tokio_util::sync::CancellationToken;
 use xds::{Limits, Ordering, Publisher, Server};
 
 use crate::admission::Admission;
-use crate::authority::{Follower, Secrets, Streams};
+use crate::authority::{Follower, Secrets, Shared, Streams};
 use crate::control::Control;
 use crate::debug::{self, Pages};
 use crate::discovery::Discovery;
 use crate::secure::Secure;
 use crate::settings::Settings;
 use crate::source::{OfCluster, Source};
+use crate::start::Start;
 use crate::tasks::{OnExit, Tasks};
 
 /// Connections that may wait to be accepted: all proxies of a mesh may come back at once.
@@ -46,7 +47,7 @@ pub struct App {
     server: Server,
     control: Control,
     source: Source,
-    awaited: Option<kubernetes::Awaited>,
+    start: Option<Start>,
 }
 
 /// What needs an authority.
@@ -54,6 +55,8 @@ struct Secured {
     listener: TcpListener,
     secure: Secure,
     follower: Follower,
+    /// Other replicas that have the same authority.
+    shared: Option<Shared>,
     /// Hears the roots as one PEM.
     roots: watch::Sender<String>,
     /// The port of webhooks, where there is an API server to call it.
@@ -86,32 +89,39 @@ impl App {
             (Some(folder), Some(cluster)) if serves_cluster => {
                 let (cluster, namespace, folder) = (cluster.clone(), settings.root_namespace.clone(), folder.clone());
                 let secrets = Secrets { cluster, namespace, folder };
-                secrets.bring(&settings.domain).await?.then_some(secrets)
+                let theirs = secrets.bring(&settings.domain).await?;
+                if theirs && let Some(memory) = settings.ca_memory() {
+                    secrets.recall(&memory).await?;
+                }
+                theirs.then_some(secrets)
             }
             _ => None,
         };
-        let secure = match &settings.ca_dir {
+        let mut secure = match &settings.ca_dir {
             Some(folder) => {
                 let listener = bind("secured", settings.secure_address)?;
                 let admission = serves_cluster.then(|| bind("webhook", settings.webhook_address)).transpose()?;
                 let answers = Admission::new(control.clone(), settings.native_sidecars);
                 let admission = admission.map(|listener| (listener, answers));
                 let (secure, follower) = Secure::open(&settings, folder, cluster.as_ref(), control.clone())?;
-                Some(Secured { listener, secure, follower, roots: tell, admission })
+                Some(Secured { listener, secure, follower, shared: None, roots: tell, admission })
             }
             None => None,
         };
-        let (source, awaited) = match (serves_cluster, cluster) {
+        let (source, start) = match (serves_cluster, cluster) {
             (false, _) => (Source::Files(settings.config.clone()), None),
             (true, Some(cluster)) => {
-                let (of, awaited) = OfCluster::new(&settings, cluster, secrets, roots);
-                (Source::Cluster(Box::new(of)), Some(awaited))
+                let (of, start) = OfCluster::new(&settings, cluster, secrets, roots);
+                if let Some(secured) = &mut secure {
+                    secured.shared = of.shared();
+                }
+                (Source::Cluster(Box::new(of)), Some(start))
             }
             (true, None) => {
                 anyhow::bail!("nothing to serve: give --config-dir or --kubeconfig; in a cluster neither is needed")
             }
         };
-        Ok(Self { settings, xds, http, ready, secure, server, control, source, awaited })
+        Ok(Self { settings, xds, http, ready, secure, server, control, source, start })
     }
 
     /// The address of xDS.
@@ -157,7 +167,7 @@ impl App {
             admission: None,
             control: self.control.clone(),
             server: self.server.clone(),
-            awaited: self.awaited,
+            start: self.start,
         };
         if let Some(secured) = self.secure {
             pages.secure = Some(secured.secure.clone());
@@ -196,7 +206,7 @@ impl Secured {
         (stop, grace): (&CancellationToken, Duration),
     ) -> Option<Admission> {
         let audience = Streams { control: control.clone(), server: server.clone(), roots: self.roots };
-        tasks.spawn("authority", OnExit::LogOnly, self.follower.run(audience, stop.clone()));
+        tasks.spawn("authority", OnExit::LogOnly, self.follower.run(audience, self.shared, stop.clone()));
         let admission = self.admission.map(|(listener, answers)| {
             let (shown, keeper, stop) = (answers.clone(), self.secure.keeper.clone(), stop.clone());
             tasks.spawn("webhooks' port", OnExit::StopProcess, async move {

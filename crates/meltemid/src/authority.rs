@@ -1,6 +1,7 @@
 //! The certificate authority of a folder: made there when it is empty, taken into use as one verified unit, kept when its files no
 //! longer do, and replaced in stages when they are others: the new root is made known, then it signs, then the old one goes.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use ca::Authority;
+use kubernetes::replicas::Report;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -17,15 +19,20 @@ use tokio_util::sync::CancellationToken;
 
 mod audience;
 mod files;
+mod memory;
 mod rotation;
 mod secret;
+mod shared;
 
 pub(crate) use audience::Streams;
 use audience::{Audience, Standing};
 use files::Files;
 use rotation::Rotation;
 pub(crate) use rotation::Stage;
+use secret::Renewed;
 pub(crate) use secret::Secrets;
+use shared::Peers;
+pub(crate) use shared::Shared;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -104,6 +111,15 @@ pub(crate) struct Follower {
     stale: bool,
     /// What signed before the last switch may have signed since it was looked at.
     switched: bool,
+    /// The same, where another replica decided to switch.
+    adopted: bool,
+    /// Other replicas, where the authority is theirs too.
+    shared: bool,
+    peers: Peers,
+    /// All proxies of this replica have the roots.
+    known: bool,
+    /// What the root's Secret is to hold instead.
+    renewed: Option<Renewed>,
     /// The roots that are made known now, since when, and how long at least.
     roots: Vec<String>,
     since: Instant,
@@ -140,6 +156,11 @@ pub(crate) fn open(plan: Plan, organization: &str) -> anyhow::Result<(Keeper, Fo
         refused: None,
         stale: false,
         switched: false,
+        adopted: false,
+        shared: false,
+        peers: Peers::default(),
+        known: false,
+        renewed: None,
         deadline: last,
         taken: false,
         remembered: 0,
@@ -150,21 +171,39 @@ pub(crate) fn open(plan: Plan, organization: &str) -> anyhow::Result<(Keeper, Fo
 }
 
 impl Follower {
-    /// Follows the files until `stop`; `audience` are those who have to know the roots.
-    pub(crate) async fn run(mut self, audience: impl Audience, stop: CancellationToken) -> anyhow::Result<()> {
+    /// Follows the files until `stop`; `audience` are those who have to know the roots, and with `shared` those of other replicas too.
+    pub(crate) async fn run(
+        mut self,
+        audience: impl Audience,
+        mut shared: Option<Shared>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        self.shared = shared.is_some();
         audience.tell(self.roots.clone());
         loop {
             tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => break,
                 () = tokio::time::sleep(LOOK) => {}
             }
+            if let Some(shared) = &mut shared {
+                let busy = self.stale || self.rotation.stage() != Stage::Steady;
+                shared.look(busy, &mut self.peers).await;
+            }
             self.step(&audience);
+            if let Some(shared) = &mut shared {
+                shared.tell(&mut self).await;
+            }
         }
+        if let Some(shared) = shared {
+            shared.leave().await;
+        }
+        Ok(())
     }
 
     /// Looks once at everything.
     fn step(&mut self, audience: &impl Audience) {
-        self.stale |= self.look() | self.advance(audience) | self.rotation.forget(now());
+        self.learn();
+        self.stale |= self.adopt() | self.look() | self.advance(audience) | self.rotation.forget(now());
         if self.stale {
             match self.replace(audience) {
                 Ok(()) => self.stale = false,
@@ -207,6 +246,7 @@ impl Follower {
     /// Takes the next authority into use once its root is known; says whether it did.
     fn advance(&mut self, audience: &impl Audience) -> bool {
         if !self.rotation.waits() {
+            self.known = false;
             return false;
         }
         if self.plan.unstaged {
@@ -214,6 +254,17 @@ impl Follower {
             self.rotation.ended(now());
             return true;
         }
+        self.known = self.known_here(audience);
+        if !self.known || (self.shared && !self.known_elsewhere()) {
+            return false;
+        }
+        self.rotation.switch();
+        self.switched = true;
+        true
+    }
+
+    /// Whether those who have to know the roots that are made known have them.
+    fn known_here(&mut self, audience: &impl Audience) -> bool {
         if self.roots != self.rotation.roots() || self.since.elapsed() < self.settle {
             return false;
         }
@@ -226,9 +277,10 @@ impl Follower {
             let Standing { waiting, unaware, .. } = &standing;
             let examples: Vec<&String> = waiting.iter().chain(unaware).take(3).collect();
             let (waiting, unaware) = (waiting.len(), unaware.len());
-            if now() < self.deadline {
+            // Its certificate may be another replica's.
+            let until = self.deadline.max(self.peers.deadline());
+            if now() < until {
                 if again(&mut self.told[1], TELL_WAITING) {
-                    let until = self.deadline;
                     tracing::warn!(waiting, unaware, ?examples, until, "a new root waits for those who do not have it");
                 }
                 return false;
@@ -238,8 +290,6 @@ impl Follower {
         } else if !std::mem::replace(&mut self.taken, true) {
             return false;
         }
-        self.rotation.switch();
-        self.switched = true;
         true
     }
 
@@ -251,6 +301,9 @@ impl Follower {
         if std::mem::take(&mut self.switched) {
             // From here on the former one signs nothing, and all that it signed is counted.
             self.rotation.ended(self.keeper.last.swap(now(), Ordering::SeqCst));
+        }
+        if std::mem::take(&mut self.adopted) {
+            self.rotation.extend(self.keeper.last.swap(now(), Ordering::SeqCst));
         }
         let roots = self.rotation.roots();
         if roots != self.roots {
@@ -278,11 +331,88 @@ impl Follower {
             return;
         }
         let steady = self.rotation.stage() == Stage::Steady;
-        let prolonged = if steady { self.rotation.files().prolong(&self.plan.folder, now()) } else { Ok(()) };
+        let prolonged = if steady { self.prolong(now()) } else { Ok(()) };
         if left < NEAR && (prolonged.is_err() || !steady) && again(&mut self.told[0], TELL) {
             let why = prolonged.err().map(|error| format!("{error:#}"));
             tracing::warn!(days = left / (24 * 3600), why, "the CA that signs ends soon");
         }
+    }
+}
+
+/// With other replicas.
+impl Follower {
+    /// Takes into account what other replicas have signed.
+    fn learn(&mut self) {
+        let signer = self.signer();
+        let mut later = false;
+        for report in self.peers.reports() {
+            self.keeper.last.fetch_max(report.last, Ordering::SeqCst);
+            // Who has not switched yet signs below the former one.
+            let last = if report.signer == signer { report.former } else { report.former.max(report.last) };
+            later |= self.rotation.extend(last);
+        }
+        if later {
+            self.remember();
+        }
+    }
+
+    /// Goes where the replicas' state is; says whether that is elsewhere.
+    fn adopt(&mut self) -> bool {
+        let Some(entries) = self.peers.state.take() else { return false };
+        self.keeper.last.fetch_max(memory::last(&entries).unwrap_or(0), Ordering::SeqCst);
+        if memory::same(&self.entries(), &entries) {
+            return false;
+        }
+        let restored = memory::unpack(&self.plan.memory, &entries)
+            .and_then(|()| Ok(Rotation::restore(&self.plan.memory, self.rotation.target().clone(), now())?));
+        match restored {
+            Ok((rotation, _)) => {
+                self.adopted |= rotation.anchor() != self.rotation.anchor();
+                self.rotation = rotation;
+                true
+            }
+            Err(error) => {
+                tracing::warn!("what other replicas remember of the CA is not used: {error:#}");
+                false
+            }
+        }
+    }
+
+    /// Whether it is for us to switch, and the proxies of all other replicas have the roots, or must have them.
+    fn known_elsewhere(&self) -> bool {
+        self.peers.leads && self.peers.all_have(&self.roots, now())
+    }
+
+    fn signer(&self) -> String {
+        shared::digest(self.rotation.anchor().map(std::slice::from_ref).unwrap_or_default())
+    }
+
+    /// What other replicas are told.
+    fn report(&self) -> Report {
+        Report {
+            signer: self.signer(),
+            told: shared::digest(&self.roots),
+            known: self.known,
+            deadline: self.deadline,
+            last: self.keeper.last.load(Ordering::SeqCst),
+            former: self.rotation.busy_until(),
+        }
+    }
+
+    /// What all replicas are to remember.
+    fn entries(&self) -> BTreeMap<String, Vec<u8>> {
+        memory::pack(&self.plan.memory)
+    }
+
+    /// Makes the root last where it was made by a control plane: in its Secret, or in the folder.
+    fn prolong(&mut self, now: i64) -> anyhow::Result<()> {
+        if !secret::is_made(&self.plan.folder) {
+            return self.rotation.files().prolong(&self.plan.folder, now);
+        }
+        if self.peers.leads {
+            self.renewed = Some(secret::renewed(self.rotation.files(), now)?);
+        }
+        Ok(())
     }
 }
 

@@ -15,7 +15,8 @@ use translate::views::Views;
 use xds::Server;
 
 use crate::control::{Control, View};
-use crate::metrics;
+use crate::metrics::{self, Measured};
+use crate::start::Start;
 
 mod guard;
 mod sync;
@@ -33,8 +34,8 @@ pub struct Pages {
     pub(crate) secure: Option<crate::secure::Secure>,
     /// What answers webhooks, if something does.
     pub(crate) admission: Option<crate::admission::Admission>,
-    /// What was not listed yet, where a cluster is served.
-    pub(crate) awaited: Option<kubernetes::Awaited>,
+    /// What has to be so before it is ready, where a cluster is served.
+    pub(crate) start: Option<crate::start::Start>,
 }
 
 type Args = Query<BTreeMap<String, String>>;
@@ -67,20 +68,29 @@ pub fn readiness(pages: Pages) -> Router {
 }
 
 async fn ready(State(pages): State<Pages>) -> Response {
-    match pages.control.view() {
-        Some(_) => (StatusCode::OK, "ready\n").into_response(),
+    let start = pages.start.as_ref();
+    let obstacle = match pages.control.view() {
+        Some(_) => start.and_then(Start::obstacle),
         None => {
-            let awaited =
-                pages.awaited.map(|awaited| awaited.borrow().iter().map(|kind| kind.name()).collect::<Vec<_>>());
-            let listed = awaited.filter(|awaited| !awaited.is_empty());
-            let what = listed.map(|awaited| format!(": {}", awaited.join(", "))).unwrap_or_default();
-            (StatusCode::SERVICE_UNAVAILABLE, format!("the configuration was not read yet{what}\n")).into_response()
+            let what = start.and_then(Start::awaited).map(|awaited| format!(": {awaited}")).unwrap_or_default();
+            Some(format!("the configuration was not read yet{what}"))
         }
+    };
+    match obstacle {
+        None => (StatusCode::OK, "ready\n").into_response(),
+        Some(obstacle) => (StatusCode::SERVICE_UNAVAILABLE, format!("{obstacle}\n")).into_response(),
     }
 }
 
 async fn prometheus(State(pages): State<Pages>) -> Response {
-    match metrics::text(&pages.control, &pages.server, pages.secure.as_ref(), pages.admission.as_ref()) {
+    let measured = Measured {
+        control: &pages.control,
+        server: &pages.server,
+        secure: pages.secure.as_ref(),
+        admission: pages.admission.as_ref(),
+        start: pages.start.as_ref(),
+    };
+    match metrics::text(&measured) {
         Ok(text) => text.into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
     }

@@ -9,14 +9,20 @@ use crate::admission::Admission;
 use crate::authority::Stage;
 use crate::control::Control;
 use crate::secure::Secure;
+use crate::start::Start;
+
+/// What is measured; some of it is not there everywhere.
+pub(crate) struct Measured<'a> {
+    pub(crate) control: &'a Control,
+    pub(crate) server: &'a Server,
+    pub(crate) secure: Option<&'a Secure>,
+    pub(crate) admission: Option<&'a Admission>,
+    pub(crate) start: Option<&'a Start>,
+}
 
 /// All metrics as Prometheus reads them. Values are read when asked for; nothing is counted twice.
-pub(crate) fn text(
-    control: &Control,
-    server: &Server,
-    secure: Option<&Secure>,
-    admission: Option<&Admission>,
-) -> anyhow::Result<String> {
+pub(crate) fn text(of: &Measured<'_>) -> anyhow::Result<String> {
+    let Measured { control, server, secure, admission, start } = of;
     let registry = Registry::new();
     let by_type = |name: &str, help: &str, of: fn(&xds::Counted) -> u64| -> anyhow::Result<()> {
         let gauge = IntGaugeVec::new(Opts::new(name, help), &["type"])?;
@@ -45,6 +51,12 @@ pub(crate) fn text(
     }
     if let Some(admission) = admission {
         validations(&registry, admission)?;
+    }
+    if let Some(start) = start {
+        let help = "Namespaces whose ConfigMap istio-ca-root-cert holds the root of another control plane.";
+        let foreign = IntGauge::new("meltemi_foreign_roots", help)?;
+        foreign.set(i64::try_from(start.foreign())?);
+        registry.register(Box::new(foreign))?;
     }
     let mut out = Vec::new();
     TextEncoder::new().encode(&registry.gather(), &mut out)?;

@@ -72,7 +72,7 @@ impl Secure {
         let lifetimes = settings.lifetimes();
         let plan = Plan {
             folder: folder.to_owned(),
-            memory: settings.ca_state.clone().unwrap_or_else(|| folder.join("in-use")),
+            memory: settings.ca_memory().unwrap_or_else(|| folder.join("in-use")),
             names: settings.names(),
             most: lifetimes.most,
             settle: Duration::from_secs(u64::try_from(settings.root_settle).unwrap_or(0)),

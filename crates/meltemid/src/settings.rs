@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ca::Lifetimes;
-use clap::Parser;
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Parser};
 use inject::NativeSidecars;
 use kubernetes::Place;
 use model::settings::Base;
@@ -115,6 +116,16 @@ pub struct Settings {
     /// ConfigMap `istio`, or `istio-<revision>` where this is not `default`.
     #[arg(long, default_value = "default", value_name = "REVISION", env = "REVISION")]
     pub revision: String,
+    /// Say in the status of objects what is wrong with them (`validationMessages`), on a cluster. Off as in Istio: each finding is a write.
+    #[arg(long, value_name = "BOOL", env = "PILOT_ENABLE_ANALYSIS", default_value = "false", value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
+    pub enable_analysis: bool,
+    /// How long it takes at least from one analysis to the next.
+    #[arg(long, default_value = "10s", value_name = "DURATION", env = "PILOT_ANALYSIS_INTERVAL", value_parser = api::scalars::Duration::parse_seconds)]
+    pub analysis_interval: i64,
+    /// Give the hosts of ServiceEntries that have no addresses some of 240.240.0.0/16 and 2001:2::/48, on a cluster: agents that resolve
+    /// names answer with them, and proxies tell connections by them.
+    #[arg(long, value_name = "BOOL", env = "PILOT_ENABLE_IP_AUTOALLOCATE", default_value = "true", value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
+    pub allocate_addresses: bool,
     /// Send route tables whole to every proxy, instead of host by host to those that can take them so.
     #[arg(long)]
     pub whole_route_tables: bool,
@@ -213,6 +224,20 @@ impl Settings {
     #[must_use]
     pub fn lifetimes(&self) -> Lifetimes {
         Lifetimes { usual: self.workload_cert_ttl, most: self.max_workload_cert_ttl }
+    }
+
+    /// The folder that remembers which authority is in use, where there is one.
+    #[must_use]
+    pub fn ca_memory(&self) -> Option<PathBuf> {
+        let folder = self.ca_dir.as_ref()?;
+        Some(self.ca_state.clone().unwrap_or_else(|| folder.join("in-use")))
+    }
+
+    /// How often analysis says at most what it finds, if it does.
+    #[must_use]
+    pub fn analysis(&self) -> Option<Duration> {
+        let interval = Duration::from_secs(self.analysis_interval.unsigned_abs().max(1));
+        self.enable_analysis.then_some(interval)
     }
 
     /// How long streams may take to end at shutdown.

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use kubernetes::lease::{self, Candidate};
-use kubernetes::{Awaited, Cluster, roots, webhooks};
+use kubernetes::{Cluster, Writer, roots, webhooks};
 use names::Name;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::authority::Secrets;
+use crate::authority::{Secrets, Shared};
 use crate::control::{Command, Control};
 use crate::settings::Settings;
+use crate::start::Start;
 use crate::tasks::{OnExit, Tasks};
+use crate::{addresses, analysis};
 
 /// A source.
 pub(crate) enum Source {
@@ -32,7 +35,15 @@ pub(crate) struct OfCluster {
     pub(crate) roots: watch::Receiver<String>,
     awaited: watch::Sender<BTreeSet<api::Kind>>,
     candidate: Candidate,
+    /// Whether this replica writes.
+    lead: watch::Sender<bool>,
     revision: String,
+    /// How often analysis says at most what it finds, if it does.
+    analysis: Option<Duration>,
+    /// Hosts are given addresses.
+    allocates: bool,
+    /// What the ConfigMaps of roots hold.
+    found: watch::Sender<roots::Found>,
 }
 
 impl OfCluster {
@@ -41,7 +52,8 @@ impl OfCluster {
         cluster: Cluster,
         secrets: Option<Secrets>,
         roots: watch::Receiver<String>,
-    ) -> (Self, Awaited) {
+    ) -> (Self, Start) {
+        let (found, seen) = watch::channel(roots::Found::default());
         let (awaited, left) = kubernetes::awaited();
         let name = match settings.revision.as_str() {
             "default" => "meltemi-leader".to_owned(),
@@ -49,7 +61,18 @@ impl OfCluster {
         };
         let identity = settings.pod_name.clone().unwrap_or_else(|| format!("meltemid-{}", std::process::id()));
         let candidate = Candidate { namespace: settings.root_namespace.clone(), name, identity };
-        (Self { cluster, secrets, roots, awaited, candidate, revision: settings.revision.clone() }, left)
+        let (analysis, allocates) = (settings.analysis(), settings.allocate_addresses);
+        let start = Start::new(left, seen, settings);
+        let revision = settings.revision.clone();
+        let lead = watch::Sender::new(false);
+        (Self { cluster, secrets, roots, awaited, candidate, lead, revision, analysis, allocates, found }, start)
+    }
+
+    /// The other replicas, where the authority is in Secrets.
+    pub(crate) fn shared(&self) -> Option<Shared> {
+        let Candidate { namespace, identity, .. } = &self.candidate;
+        let shared = || Shared::new(self.cluster.clone(), namespace.clone(), identity.clone(), self.lead.subscribe());
+        self.secrets.as_ref().map(|_| shared())
     }
 }
 
@@ -67,9 +90,10 @@ impl Source {
                 return;
             }
         };
-        let OfCluster { cluster, secrets, roots, awaited, candidate, revision } = of;
+        let OfCluster { cluster, secrets, roots, awaited, candidate, lead, revision, analysis, allocates, found } = of;
         let (namespace, watched, from) = (candidate.namespace.clone(), stop.clone(), cluster.clone());
         let root = Name::from(&namespace);
+        let seen = control.clone();
         tasks.spawn("watches", OnExit::StopProcess, async move {
             let sink = move |changes| control.send(Command::Config(changes));
             kubernetes::watch(from, root, awaited, sink, watched).await;
@@ -78,19 +102,21 @@ impl Source {
         if let Some(secrets) = secrets {
             until(tasks, "authority's Secrets", stop, secrets.follow());
         }
-        let (lead, leading) = watch::channel(false);
+        let leading = lead.subscribe();
         let (campaign, over) = (cluster.clone(), stop.clone());
         tasks.spawn("lease", OnExit::LogOnly, async move {
             lease::campaign(campaign, candidate, lead, over).await;
             Ok(())
         });
-        until(
-            tasks,
-            "webhooks",
-            stop,
-            webhooks::patch(cluster.clone(), revision, namespace, roots.clone(), leading.clone()),
-        );
-        until(tasks, "roots", stop, roots::distribute(cluster, roots, leading));
+        if allocates {
+            until(tasks, "addresses", stop, addresses::run(cluster.clone(), seen.clone(), leading.clone()));
+        }
+        if let Some(interval) = analysis {
+            until(tasks, "analysis", stop, analysis::run(cluster.clone(), seen, leading.clone(), interval));
+        }
+        let writer = Writer { cluster, namespace, roots, leading };
+        until(tasks, "webhooks", stop, webhooks::patch(writer.clone(), revision, found.subscribe()));
+        until(tasks, "roots", stop, roots::distribute(writer, found));
     }
 }
 

@@ -104,6 +104,11 @@ impl Mesh {
         self.origins.get(id)
     }
 
+    /// Where all objects came from, also those that are not used.
+    pub fn origins(&self) -> impl Iterator<Item = (&ObjectId, &Origin)> {
+        self.origins.iter()
+    }
+
     /// Puts an object into an edit.
     pub fn upsert(&self, object: AnyObject, edit: &mut Edit) {
         macro_rules! put {

@@ -1,6 +1,7 @@
 //! DestinationRules: which of them hold for a client and a host, merged into one policy.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use api::mesh::MeshConfig;
@@ -140,6 +141,8 @@ pub struct Resolved {
     pub kubernetes: bool,
     /// Virtual addresses.
     pub addresses: Arc<Vec<Name>>,
+    /// Addresses that a control plane gave it.
+    pub allocated: Arc<Vec<IpAddr>>,
     /// It matters for its endpoint lists where the client is.
     pub by_locality: bool,
     /// Some rule refers to Secrets.
@@ -174,6 +177,7 @@ impl Derived for Resolutions {
             headless: service.headless,
             kubernetes: service.kubernetes,
             addresses: Arc::new(service.addresses.clone()),
+            allocated: Arc::new(service.allocated.clone()),
             by_locality: policy.as_ref().is_some_and(|policy| policy.is_by_locality(&settings.mesh)),
             credentials: policy.as_ref().is_some_and(|policy| policy.tls().any(|tls| !tls.credential_name.is_empty())),
             rules,

@@ -1,6 +1,7 @@
 //! Services: Kubernetes Services and ServiceEntries as one notion, and which of them a namespace sees under which host.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use api::core::Service as KubeService;
@@ -72,6 +73,8 @@ pub struct Service {
     pub ports: Vec<ServicePort>,
     /// Virtual addresses: IPs or CIDRs, in the order written. None for a headless service.
     pub addresses: Vec<Name>,
+    /// Addresses that a control plane gave it, where it has none of its own: only names that an agent resolves lead there.
+    pub allocated: Vec<IpAddr>,
     /// Where endpoints come from.
     pub resolution: Resolution,
     /// A Kubernetes Service without virtual address.
@@ -223,6 +226,7 @@ fn of_kube(id: &ServiceId, row: &Row<KubeService>) -> Service {
         name: row.meta.name.clone(),
         ports,
         addresses,
+        allocated: Vec::new(),
         resolution,
         headless,
         kubernetes: true,
@@ -273,6 +277,7 @@ fn of_entries(id: &ServiceId, entries: &[(&Id, &Arc<Row<ServiceEntry>>)]) -> Opt
         id: id.clone(),
         name: first.meta.name.clone(),
         ports: ports.into_values().collect(),
+        allocated: if addresses.is_empty() { allocated(id, agreeing.clone()) } else { Vec::new() },
         addresses,
         resolution,
         headless: false,
@@ -287,6 +292,19 @@ fn of_entries(id: &ServiceId, entries: &[(&Id, &Arc<Row<ServiceEntry>>)]) -> Opt
         traffic_distribution: None,
         node_local: false,
     })
+}
+
+/// The addresses that a host was given, of the oldest entry that has some.
+fn allocated<'e>(
+    id: &ServiceId,
+    entries: impl Iterator<Item = &'e (&'e Id, &'e Arc<Row<ServiceEntry>>)>,
+) -> Vec<IpAddr> {
+    let given = |row: &Row<ServiceEntry>| -> Vec<IpAddr> {
+        let host = row.spec.allocates(&row.meta.labels).find(|host| Hostname::new(host) == id.host);
+        let all = row.spec.allocated.iter().filter(|each| Some(&each.host) == host);
+        all.map(|each| each.address).collect()
+    };
+    entries.map(|(_, row)| given(row)).find(|addresses| !addresses.is_empty()).unwrap_or_default()
 }
 
 fn entry_resolution(row: &Row<ServiceEntry>) -> Resolution {

@@ -50,13 +50,14 @@ impl Derived for Lines {
 }
 
 /// Addresses, not networks. Those of a Kubernetes Service only as far as the proxy can call them; those that somebody wrote into a
-/// ServiceEntry are all meant.
+/// ServiceEntry are all meant, those that it was given need a proxy to take them.
 fn virtual_addresses(service: &Service, key: &LineKey) -> Vec<String> {
     let usable = |address: &&Name| {
         let parsed = address.parse::<IpAddr>();
         parsed.is_ok_and(|address| !service.kubernetes || key.place.families.reach(address))
     };
-    service.addresses.iter().filter(usable).map(Name::to_string).collect()
+    let given = service.allocated.iter().filter(|address| key.place.families.reach(**address));
+    service.addresses.iter().filter(usable).map(Name::to_string).chain(given.map(IpAddr::to_string)).collect()
 }
 
 /// What is known of the service's own name. Agents make the short names of Kubernetes Services from it.

@@ -106,3 +106,28 @@ fn selectors_without_workloads_are_named() {
     assert_eq!(policy("shop", "ingressgateway"), ["IST0127 spec.selector"], "it is in another namespace");
     assert!(policy("istio-system", "ingressgateway").is_empty());
 }
+
+#[test]
+fn all_objects_at_once_are_judged_as_each_alone() {
+    let more = [
+        rule("{hosts: [web], http: [{route: [{destination: {host: web, port: {number: 80}, subset: v2}}]}]}"),
+        "{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: g, namespace: shop}, \
+         spec: {selector: {istio: none}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}}"
+            .to_owned(),
+    ];
+    let objects: Vec<AnyObject> =
+        std::iter::once(MESH).chain(more.iter().map(String::as_str)).flat_map(objects).collect();
+    let mut mesh = Mesh::new(model::mesh::schema(), Base::new());
+    let mut edit = Edit::default();
+    objects.iter().for_each(|object| mesh.upsert(object.clone(), &mut edit));
+    mesh.commit(edit, &Inline);
+    let lines = |issues: Vec<Issue>| {
+        let mut lines: Vec<String> = issues.iter().map(ToString::to_string).collect();
+        lines.sort();
+        lines
+    };
+    let alone = objects.iter().flat_map(|object| references(&mesh, object)).collect();
+    let together = lines(all(&mesh));
+    assert_eq!(together.len(), 3, "{together:?}");
+    assert_eq!(together, lines(alone));
+}

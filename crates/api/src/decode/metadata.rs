@@ -1,12 +1,13 @@
 //! `metadata`: what is read of it, and the rules that all kinds share.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use names::{Labels, Name};
 use serde_json::{Map, Value};
 
 use crate::yaml::Document;
-use crate::{Issues, Kind, ObjectMeta, Origin, rules};
+use crate::{Issues, Kind, ObjectMeta, Origin, Said, rules};
 
 /// What Kubernetes keeps in `metadata`.
 const FIELDS: [&str; 15] = [
@@ -87,6 +88,7 @@ pub(super) fn read(value: &Value, kind: Kind, document: &Document) -> Result<(Ob
         line: document.line,
         generation: meta.get("generation").and_then(Value::as_i64).unwrap_or(0),
         resource_version: Name::from(text("resourceVersion")?),
+        said: kind.definition().and_then(|_| Said::of(value)).map(Arc::new),
     };
     Ok((meta_read, origin))
 }

@@ -1,8 +1,11 @@
 //! ServiceEntry as users write it: one struct for each message, all fields.
 
-use names::Name;
+use std::net::IpAddr;
+
+use names::{Labels, Name};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{WorkloadEntry, WorkloadSelector};
 use crate::scalars::keywords;
@@ -59,6 +62,41 @@ pub struct ServiceEntry {
     pub export_to: Vec<Name>,
     /// Names that its servers may have.
     pub subject_alt_names: Vec<Name>,
+    /// Addresses that a control plane gave its hosts, in the order of its status (`status.addresses`).
+    #[serde(skip)]
+    pub allocated: Vec<Allocated>,
+}
+
+/// An address that a control plane gave a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allocated {
+    /// The host, as it is written in the ServiceEntry.
+    pub host: Name,
+    /// The address.
+    pub address: IpAddr,
+}
+
+/// Says `false` where the hosts are to have no addresses but those that are written.
+const ALLOCATE: &str = "networking.istio.io/enable-autoallocate-ip";
+
+impl ServiceEntry {
+    /// Reads what its status says; what is no address counts for nothing.
+    pub(crate) fn observe(&mut self, status: &Value) {
+        let read = |given: &Value| {
+            let host = Name::from(given["host"].as_str()?);
+            Some(Allocated { host, address: given["value"].as_str()?.parse().ok()? })
+        };
+        self.allocated = status["addresses"].as_array().into_iter().flatten().filter_map(read).collect();
+    }
+
+    /// The hosts that are to have addresses of their own (`istio: pilot/pkg/serviceregistry/serviceentry/autoallocate.go`): an address tells
+    /// connections of one from those of another, which somebody must answer for.
+    pub fn allocates<'s>(&'s self, labels: &Labels) -> impl Iterator<Item = &'s Name> + use<'s> {
+        let refused = labels.get(ALLOCATE).is_some_and(|value| value.eq_ignore_ascii_case("false"));
+        let none = self.resolution.unwrap_or_default() == Resolution::None;
+        let wanted = !refused && !none && self.addresses.is_empty();
+        self.hosts.iter().filter(move |host| wanted && !host.starts_with('*'))
+    }
 }
 
 /// A port of a ServiceEntry.

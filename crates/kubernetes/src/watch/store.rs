@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::yaml::Document;
-use api::{AnyObject, Changes, Issue, Kind, Mode, ObjectId, Severity, decode};
+use api::{AnyObject, Changes, Issue, Kind, Mode, ObjectId, Origin, Severity, decode, origin};
 use names::Name;
 use serde_json::Value;
 
@@ -49,7 +49,30 @@ struct Listing {
     seen: BTreeSet<ObjectId>,
     /// How many are older than what is known.
     older: usize,
-    objects: Vec<(ObjectId, u64, Vec<AnyObject>, Vec<Issue>)>,
+    objects: Vec<Listed>,
+}
+
+struct Listed {
+    id: ObjectId,
+    version: u64,
+    read: Read,
+}
+
+/// What was read of a document.
+struct Read {
+    objects: Vec<AnyObject>,
+    issues: Vec<Issue>,
+    /// Where it came from, when it cannot be used: what it says stays, and what is said of it is about this.
+    unused: Option<Origin>,
+}
+
+impl Read {
+    fn new(kind: Kind, value: Value) -> Self {
+        let document = Document::from(value);
+        let (objects, issues) = decode(&document, Mode::Lenient);
+        let unused = objects.is_empty().then(|| origin(kind, &document)).flatten();
+        Self { objects, issues, unused }
+    }
 }
 
 /// Everything of one kind.
@@ -107,8 +130,7 @@ impl Store {
             return;
         }
         listing.older += usize::from(known.is_some_and(|known| known > version));
-        let (objects, issues) = decode(&Document::from(value), Mode::Lenient);
-        listing.objects.push((id, version, objects, issues));
+        listing.objects.push(Listed { id, version, read: Read::new(self.kind, value) });
     }
 
     fn end(&mut self, patient: bool) -> Step {
@@ -120,10 +142,11 @@ impl Store {
         let mut changes = Changes::default();
         let mut said = removed.iter().filter_map(|id| self.held.remove(id)).any(|held| !held.issues.is_empty());
         changes.removed = removed;
-        for (id, version, objects, issues) in listing.objects {
-            said |= self.hold(id, version, &issues);
-            changes.upserts.extend(objects);
-            changes.issues.extend(issues);
+        for Listed { id, version, read } in listing.objects {
+            said |= self.hold(id.clone(), version, &read.issues);
+            changes.moved.extend(read.unused.map(|origin| (id, origin)));
+            changes.upserts.extend(read.objects);
+            changes.issues.extend(read.issues);
         }
         changes.ledger = said.then(|| self.ledger());
         Step::Changed(changes)
@@ -140,10 +163,11 @@ impl Store {
 
     fn put(&mut self, value: Value) -> Step {
         let (id, version) = self.named(&value);
-        let (objects, issues) = decode(&Document::from(value), Mode::Lenient);
-        let said = self.hold(id, version, &issues);
+        let Read { objects, issues, unused } = Read::new(self.kind, value);
+        let said = self.hold(id.clone(), version, &issues);
         let ledger = said.then(|| self.ledger());
-        Step::Changed(Changes { upserts: objects, issues, ledger, ..Changes::default() })
+        let moved = unused.map(|origin| (id, origin)).into_iter().collect();
+        Step::Changed(Changes { upserts: objects, moved, issues, ledger, ..Changes::default() })
     }
 
     /// Remembers an object. Says whether what is to be said changed. One that cannot be used keeps its last good content in the mesh.

@@ -92,12 +92,24 @@ impl Files {
 
     /// Makes the root anew where it was made here, under its name and key.
     pub(super) fn prolong(&self, folder: &Path, now: i64) -> anyhow::Result<()> {
-        let [cert, key, root, _] = &self.set;
         // Others may have been put in their place since.
-        anyhow::ensure!(folder.join(GENERATED).exists() && cert == root, "it was not made here");
+        anyhow::ensure!(folder.join(GENERATED).exists(), "it was not made here");
+        self.again(now)?.write(folder)
+    }
+
+    /// With a root that begins now, of the same name and key.
+    pub(super) fn again(&self, now: i64) -> anyhow::Result<Self> {
+        let [cert, key, root, _] = &self.set;
+        anyhow::ensure!(cert == root, "it is not a root alone");
         let again = ca::prolonged(cert, key, now)?;
         let root = again.clone().into_bytes();
-        Self { set: [again.into(), key.clone(), root, Vec::new()], crl: Vec::new() }.write(folder)
+        Ok(Self { set: [again.into(), key.clone(), root, Vec::new()], crl: Vec::new() })
+    }
+
+    /// The certificate and the key.
+    pub(super) fn pair(&self) -> [&[u8]; 2] {
+        let [cert, key, ..] = &self.set;
+        [cert, key]
     }
 }
 
@@ -121,7 +133,7 @@ fn remove(folder: &Path, name: &str) -> anyhow::Result<()> {
 }
 
 /// Puts a whole file in place of another.
-fn put(folder: &Path, name: &str, text: &[u8], mode: u32) -> anyhow::Result<()> {
+pub(super) fn put(folder: &Path, name: &str, text: &[u8], mode: u32) -> anyhow::Result<()> {
     let (path, part) = (folder.join(name), folder.join(format!(".{name}.part")));
     let written = || {
         let mut options = fs::OpenOptions::new();

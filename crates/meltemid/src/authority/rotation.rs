@@ -14,7 +14,7 @@ const SIGNER: &str = "signer";
 const FORMER: &str = "former-";
 /// Files of it: all roots that are trusted now, and when the last of what was signed ends, in Unix time.
 const ROOTS: &str = "root-cert.pem";
-const LAST: &str = "last";
+pub(super) const LAST: &str = "last";
 
 /// How far a rotation is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -121,6 +121,25 @@ impl Rotation {
         if let Some((former, until)) = self.formers.last_mut() {
             *until = last.min(former.ends);
         }
+    }
+
+    /// What the last former authority has signed ends by `until` at the earliest; says whether that is later than was known.
+    pub(super) fn extend(&mut self, until: i64) -> bool {
+        let Some((former, known)) = self.formers.last_mut() else { return false };
+        let until = until.min(former.ends);
+        let later = until > *known;
+        *known = until.max(*known);
+        later
+    }
+
+    /// The root below which is signed.
+    pub(super) fn anchor(&self) -> Option<&String> {
+        self.signer.anchor()
+    }
+
+    /// The files that it is, or is on its way, at.
+    pub(super) fn target(&self) -> &Files {
+        &self.next.as_ref().unwrap_or(&self.signer).files
     }
 
     /// Forgets former authorities nothing of which is in use; says whether there were any.

@@ -1,20 +1,24 @@
 //! An authority that is in a Secret: its content is kept in the folder, from where everything else goes its way.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use kubernetes::Cluster;
 use kubernetes::authority::{self, Held};
+use kubernetes::state;
 
 use super::files::{self, Files};
-use super::now;
+use super::{memory, now};
 
 /// Between two attempts to reach the API server.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Beside files that are a Secret's.
 const MARK: &str = ".of-secret";
+
+/// The certificate that a Secret has, and its keys as they are to be.
+pub(super) type Renewed = (Vec<u8>, BTreeMap<String, Vec<u8>>);
 
 /// Where it is.
 #[derive(Clone)]
@@ -61,6 +65,30 @@ impl Secrets {
         Ok(true)
     }
 
+    /// Brings what the replicas remember of a replacement into the folder `memory`; what is there stays when they remember nothing. An API
+    /// server that is away is waited for.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub(crate) async fn recall(&self, memory: &Path) -> anyhow::Result<()> {
+        let mut told = false;
+        let state = loop {
+            match state::read(&self.cluster, &self.namespace).await {
+                Ok(state) => break state,
+                Err(error) if !told => {
+                    tracing::warn!("what is remembered of the authority cannot be read, trying on: {error}");
+                    told = true;
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(AGAIN).await;
+        };
+        if state.entries.is_empty() {
+            return Ok(());
+        }
+        memory::unpack(memory, &state.entries)
+    }
+
     /// Keeps the folder as the Secrets are. Never returns.
     pub(crate) async fn follow(self) {
         let (cluster, namespace) = (self.cluster.clone(), self.namespace.clone());
@@ -83,6 +111,22 @@ impl Secrets {
         marked.with_context(|| format!("writing {}", mark.display()))?;
         wanted.write(&self.folder)
     }
+}
+
+/// Whether the files in a folder are those of the Secret that a control plane made.
+pub(super) fn is_made(folder: &Path) -> bool {
+    std::fs::read_to_string(folder.join(MARK)).is_ok_and(|name| name == authority::MADE)
+}
+
+/// What such a Secret is to hold instead of `files`, so that its root lasts: beside the certificate that it has now.
+///
+/// # Errors
+/// When it is not a root that we could have made.
+pub(super) fn renewed(files: &Files, now: i64) -> anyhow::Result<Renewed> {
+    let again = files.again(now)?;
+    let [before, _] = files.pair();
+    let [cert, key] = again.pair();
+    Ok((before.to_vec(), secret_of(std::str::from_utf8(cert)?, std::str::from_utf8(key)?)))
 }
 
 /// The keys that Istio's own control planes write and read.

@@ -5,6 +5,8 @@ use std::sync::Mutex;
 
 use super::*;
 
+mod replicas;
+
 /// Those who have to know: what they were told, and who of them does not have it.
 #[derive(Default)]
 struct Crowd {

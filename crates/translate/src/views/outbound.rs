@@ -116,6 +116,11 @@ impl Build<'_> {
         let addresses = single_addresses(entry);
         if addresses.is_empty() {
             self.http(port.number, any, egress);
+            let shared = Name::from(port.number.to_string());
+            for address in self.given(entry, egress) {
+                let listener = self.at(&address, port.number, egress);
+                (listener.table, listener.sniff) = (Some(shared.clone()), true);
+            }
             return self.opaque(entry, port, egress, any, read);
         }
         let chains = self.chains(entry, port, egress, read);
@@ -129,6 +134,14 @@ impl Build<'_> {
         }
     }
 
+    /// Addresses that the service was given. Nobody has them, so connections to them come only by way of capture; and not of all clients
+    /// the names are resolved by an agent, so whatever else leads to the service stays.
+    fn given(&self, entry: &Entry, egress: &Egress) -> Vec<Name> {
+        let captured = self.interception != Interception::None && egress.capture != CaptureMode::None;
+        let all = entry.resolved.allocated.iter().filter(|_| captured);
+        all.map(|address| Name::from(address.to_string())).collect()
+    }
+
     fn opaque(&mut self, entry: &Entry, port: &ServicePort, egress: &Egress, any: &str, read: &mut Reader<'_>) {
         let chains = self.chains(entry, port, egress, read);
         let mut singles = single_addresses(entry);
@@ -139,6 +152,10 @@ impl Build<'_> {
         }
         for address in &singles {
             let listener = self.at(address, port.number, egress);
+            add(entry, &mut listener.opaque, chains.clone(), read);
+        }
+        for address in self.given(entry, egress) {
+            let listener = self.at(&address, port.number, egress);
             add(entry, &mut listener.opaque, chains.clone(), read);
         }
         if !networks.is_empty() {

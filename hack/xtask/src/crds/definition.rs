@@ -55,6 +55,7 @@ fn status() -> Value {
                             "enum": ["UNKNOWN", "ERROR", "WARNING", "INFO"],
                         },
                         "documentationUrl": text("Where more is said of it."),
+                        "message": text("What is wrong, for people."),
                     },
                 },
             },

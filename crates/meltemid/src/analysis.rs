@@ -1,0 +1,122 @@
+//! What analysis finds, said in the status of the objects (`istio: pkg/config/analysis/incluster`): by the holder of the Lease, of the last
+//! snapshot, at most once an interval. An object whose status says it already is left alone; one on which somebody else writes too is
+//! written ever more rarely.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use api::{Issue, Message, ObjectId, Said, Severity};
+use kubernetes::{Cluster, status};
+use tokio::sync::watch;
+
+use crate::control::{Control, View};
+use crate::turns::Turns;
+
+/// Between two writes: the API server is there for others too.
+const PAUSE: Duration = Duration::from_millis(20);
+/// An object has no more messages than this, and a message no more bytes: more help nobody.
+const MESSAGES: usize = 20;
+const BYTES: usize = 1000;
+
+/// What one object's status is to say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Write {
+    object: ObjectId,
+    said: Said,
+}
+
+/// Keeps the status of all objects of this revision at what analysis finds, while `leading`. Never returns.
+pub(crate) async fn run(cluster: Cluster, control: Control, leading: watch::Receiver<bool>, interval: Duration) {
+    let mut turns = Turns::default();
+    // Of which commit all is said.
+    let mut done = None;
+    loop {
+        tokio::time::sleep(interval).await;
+        if !*leading.borrow() {
+            (turns, done) = (Turns::default(), None);
+            continue;
+        }
+        let Some(view) = control.view().filter(|view| done != Some(view.commits)) else { continue };
+        let commit = view.commits;
+        let Ok(writes) = tokio::task::spawn_blocking(move || due(&view)).await else { continue };
+        turns.keep(&writes.iter().map(|write| &write.object).collect(), Instant::now());
+        if round(&cluster, &leading, &writes, &mut turns, interval).await {
+            done = Some(commit);
+        }
+    }
+}
+
+/// Writes what may be written now; says whether that was all of it.
+async fn round(
+    cluster: &Cluster,
+    leading: &watch::Receiver<bool>,
+    writes: &[Write],
+    turns: &mut Turns,
+    interval: Duration,
+) -> bool {
+    let mut all = true;
+    for Write { object, said } in writes {
+        if !*leading.borrow() {
+            return false;
+        }
+        if !turns.take(object, interval, Instant::now()) {
+            all = false;
+            continue;
+        }
+        match status::say(cluster, object, said).await {
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!("what was found of {object} cannot be said in its status: {error}");
+                all = false;
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    all
+}
+
+/// The objects whose status does not say what is to be said of them.
+fn due(view: &View) -> Vec<Write> {
+    let foreign: BTreeSet<&ObjectId> = view.mesh.left_out().map(|(object, _)| object).collect();
+    let across = analyze::all(&view.mesh);
+    let mut found = BTreeMap::<&ObjectId, Vec<&Issue>>::new();
+    for issue in view.issues.iter().chain(&across).filter(|issue| issue.code.starts_with("IST")) {
+        let object = issue.object.as_ref().filter(|object| object.kind.definition().is_some());
+        if let Some(object) = object.filter(|object| !foreign.contains(object)) {
+            found.entry(object).or_default().push(issue);
+        }
+    }
+    let mut writes = Vec::new();
+    for (object, origin) in view.mesh.origins().filter(|(object, _)| !foreign.contains(object)) {
+        let issues = found.get(object).map(Vec::as_slice).unwrap_or_default();
+        if issues.is_empty() && origin.said.is_none() {
+            continue;
+        }
+        let messages = issues.iter().take(MESSAGES).map(|issue| message(issue)).collect();
+        let said = Said { generation: origin.generation, messages };
+        let as_it_is = origin.said.as_ref().is_some_and(|is| is.covers(&said));
+        if !as_it_is {
+            writes.push(Write { object: object.clone(), said });
+        }
+    }
+    writes.sort_by(|one, other| one.object.cmp(&other.object));
+    writes
+}
+
+fn message(issue: &Issue) -> Message {
+    let level = match issue.severity {
+        Severity::Error => "ERROR",
+        Severity::Warning => "WARNING",
+        Severity::Info => "INFO",
+    };
+    let mut text = match issue.path.is_empty() {
+        true => issue.message.clone(),
+        false => format!("{}: {}", issue.path, issue.message),
+    };
+    let end = (0..=BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.truncate(end);
+    Message { code: issue.code.into(), level: level.into(), message: Some(text.into()) }
+}
+
+#[cfg(test)]
+mod tests;
