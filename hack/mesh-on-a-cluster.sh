@@ -8,6 +8,7 @@ samples=manifests/samples
 
 say() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
 fail() {
+    trap - ERR
     echo "FAILED: $*" >&2
     kubectl get pods -A -o wide >&2 || true
     kubectl get events -A --sort-by=.lastTimestamp 2>/dev/null | tail -n 20 >&2 || true
@@ -34,6 +35,7 @@ until_seen() {
 ask() { # NAMESPACE URL TIMES: how often which version answered
     kubectl exec -n "$1" deploy/client -c client -- python3 /app/ask.py "$2" "$3"
 }
+trap 'fail "line $LINENO: $BASH_COMMAND"' ERR
 share() { # PATTERN: how many of the counts on standard input match
     awk -v pattern="$1" '$0 ~ pattern { sum += $1 } END { print sum + 0 }'
 }
@@ -77,7 +79,7 @@ say "the world comes in by the gateway"
 said=$(kubectl apply -n shop -f $samples/canary.yaml 2>&1)
 [[ $said != *Warning* ]] || fail "the canary was applied with a warning: $said"
 # Whether it is live is known when a call by the old way is no more seen: one in two went to v2.
-few() { local n; n=$(ask shop http://reviews:9080/ 40 | share ' v2'); [ "$n" -lt 15 ] && echo few; }
+few() { local n; n=$(ask shop http://reviews:9080/ 100 | share ' v2'); [ "$n" -lt 25 ] && echo few; }
 until_seen 30 few few
 seen=$(ask shop http://reviews:9080/ 400 | share ' v2')
 # Of 400 calls of which each goes to v2 with 10 %, 16 to 70 do so but once in a million times.
@@ -106,7 +108,9 @@ YAML
 say "a broken VirtualService is refused, with the place of the mistake"
 
 meltemi uninstall
+until_seen 60 '^No resources' kubectl get pods -n istio-system
 [ -z "$(kubectl get mutatingwebhookconfigurations,validatingwebhookconfigurations -o name | grep istio)" ] || fail "webhooks are left"
+[ -z "$(kubectl get clusterroles,clusterrolebindings -o name | grep istiod)" ] || fail "rights are left"
 kubectl get virtualservices -n shop reviews >/dev/null || fail "the users' objects are gone"
 kubectl delete namespace shop outside --wait=false >/dev/null
 say "uninstalled; the users' objects are still there"

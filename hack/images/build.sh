@@ -3,6 +3,8 @@
 # tests run it (NAME/root, NAME/config.json). The same programs and packages give the same digests.
 # PROFILE=dev takes the build of every day; otherwise it is a release.
 set -euo pipefail
+# Modes of files are part of the digest, and others than their owner have to read them.
+umask 022
 cd "$(dirname "$0")/../.."
 : "${PROFILE:=release}" "${CARGO:=cargo}" "${TAG:=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)}" "${HUB:=localhost/meltemi}"
 out=target/images
@@ -17,12 +19,18 @@ layers=$(mktemp -d)
 trap 'rm -rf "$layers"' EXIT
 mkdir -p $out
 
-# The control plane: nothing but the program, which brings all that it needs.
+mkdir "$layers/packages"
+mapfile -t packages < <(grep -v '^#' hack/images/packages.txt)
+(cd "$layers/packages" && apt-get download -qq -o APT::Sandbox::User=root "${packages[@]}") || { echo "apt-get could not fetch them; apt-get update first"; exit 1; }
+
+# The control plane: the program, which brings all that it needs, and the roots that vouch for servers outside the cluster.
 mkdir "$layers/meltemid"
 echo "building meltemid, static ($PROFILE)"
 $CARGO rustc --quiet --locked --profile "$PROFILE" -p meltemid --bin meltemid -- -C target-feature=+crt-static
 strip --strip-debug -o "$layers/meltemid/meltemid" "$built/meltemid"
-mkdir -p "$layers/meltemid"/{etc,tmp,var/run/meltemi}
+mkdir -p "$layers/meltemid"/{etc/ssl/certs,tmp,var/run/meltemi} "$layers/certificates"
+dpkg-deb -x "$layers"/packages/ca-certificates_*.deb "$layers/certificates"
+cat "$layers"/certificates/usr/share/ca-certificates/mozilla/*.crt >"$layers/meltemid/etc/ssl/certs/ca-certificates.crt"
 chmod 1777 "$layers/meltemid/tmp"
 chown 1337:1337 "$layers/meltemid/var/run/meltemi" 2>/dev/null || true
 echo "istio-proxy:x:1337:1337::/:/" >"$layers/meltemid/etc/passwd"
@@ -37,9 +45,6 @@ mkdir -p "$base"/usr/{bin,sbin,lib,lib64,local/bin} "$base"/{etc,tmp,var/lib/ist
 for folder in bin sbin lib lib64; do ln -s usr/$folder "$base/$folder"; done
 ln -s ../run "$base/var/run"
 chmod 1777 "$base/tmp"
-mkdir "$layers/packages"
-mapfile -t packages < <(grep -v '^#' hack/images/packages.txt)
-(cd "$layers/packages" && apt-get download -qq -o APT::Sandbox::User=root "${packages[@]}") || { echo "apt-get could not fetch them; apt-get update first"; exit 1; }
 for package in "$layers"/packages/*.deb; do
     dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink --no-same-owner -C "$base"
 done
@@ -51,7 +56,9 @@ cat "$base"/usr/share/ca-certificates/mozilla/*.crt >"$base/etc/ssl/certs/ca-cer
 for family in iptables ip6tables; do
     for program in "" -restore -save; do ln -sf xtables-nft-multi "$base/usr/sbin/$family$program"; done
 done
-rm -rf "$base"/usr/share/{doc,man,locale,lintian,bash-completion,ca-certificates,info} "$base"/usr/lib/x86_64-linux-gnu/{gconv,audit} "$base/etc/init.d"
+# Licences stay.
+find "$base/usr/share/doc" ! -type d ! -name copyright -delete
+rm -rf "$base"/usr/share/{man,locale,lintian,bash-completion,ca-certificates,info} "$base"/usr/lib/x86_64-linux-gnu/{gconv,audit} "$base/etc/init.d"
 printf 'root:x:0:0::/root:/\nistio-proxy:x:1337:1337::/:/\n' >"$base/etc/passwd"
 printf 'root:x:0:\nistio-proxy:x:1337:\n' >"$base/etc/group"
 echo "hosts: files dns" >"$base/etc/nsswitch.conf"

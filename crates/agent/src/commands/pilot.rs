@@ -12,7 +12,7 @@ const WORDS: [(&str, &[&str]); 5] = [
     ("wait", &["wait"]),
 ];
 /// Flags of pilot-agent that have no value.
-const SWITCHES: [&str; 6] = ["--vklog", "--cni-mode", "--reconcile", "--log_as_json", "--ctrlz", FORCE];
+const SWITCHES: [&str; 6] = ["--profiling", "--cni-mode", "--reconcile", "--log_as_json", "--ctrlz", FORCE];
 /// Rules always take the place of those that are there.
 const FORCE: &str = "--force-apply";
 /// Every container is given it; commands that end at once have nothing of which it could be more or less.
@@ -101,6 +101,8 @@ mod tests {
             of("pilot-agent proxy --templateFile /t.json router --serviceregistry=x --stsPort 15463 -- -l info");
         assert_eq!(words, "pilot-agent proxy router -- -l info");
         assert_eq!(unused, ["--templateFile", "--serviceregistry", "--stsPort"]);
+        assert_eq!(of("pilot-agent proxy --profiling router").0, "pilot-agent proxy router");
+        assert_eq!(of("pilot-agent proxy --vklog 9 router").0, "pilot-agent proxy router");
         assert_eq!(of("meltemi-agent redirect --unknown"), ("meltemi-agent redirect --unknown".to_owned(), Vec::new()));
         assert_eq!(of("pilot-agent istio-clean-iptables").0, "pilot-agent redirect --cleanup-only");
     }

@@ -29,7 +29,7 @@ pub(crate) struct Wait {
 impl Wait {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         super::block_on(async {
-            let until = Instant::now() + Duration::from_secs(self.seconds);
+            let (began, limit) = (Instant::now(), Duration::from_secs(self.seconds));
             loop {
                 let asked = super::request::ask(http::Method::GET, self.url.clone(), String::new());
                 let why = match timeout(Duration::from_millis(self.patience), asked).await {
@@ -38,7 +38,7 @@ impl Wait {
                     Ok(Err(error)) => format!("{error:#}"),
                     Err(_) => "no answer".to_owned(),
                 };
-                if Instant::now() >= until {
+                if began.elapsed() >= limit {
                     bail!("the proxy is not ready after {} s: {why}", self.seconds);
                 }
                 sleep(Duration::from_millis(self.pause)).await;
