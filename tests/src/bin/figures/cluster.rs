@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use bed::cluster::{Cluster, Options, Tools};
+use bed::cluster::{Cluster, Images, Options, Pods, Tools};
 use bed::process::{Running, eventually};
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
@@ -29,12 +29,14 @@ const AT_ONCE: usize = 48;
 const EDITS: usize = 200;
 /// Proxies in the namespace of the route.
 const IN_SCOPE: usize = 20;
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 pub(crate) fn all() -> anyhow::Result<Vec<Figure>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let checkout = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let cluster = Cluster::start(Options::new(Tools::find(&checkout)?))?;
+    let mut options = Options::new(Tools::find(&checkout)?);
+    options.pods = Pods::Played(Images::paper());
+    let cluster = Cluster::start(options)?;
     let definitions = checkout.join("crds").display().to_string();
     cluster.kubectl(&["apply", "--server-side", "-f", &definitions])?;
     cluster.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"])?;
@@ -210,7 +212,7 @@ fn place(client: &kube::Client, object: &Value) -> anyhow::Result<Api<DynamicObj
     })
 }
 
-/// Creates objects, many at a time, with their status where they have one.
+/// Creates objects, many at a time.
 async fn create(client: &kube::Client, objects: Vec<Value>) -> anyhow::Result<usize> {
     let (count, mut running) = (objects.len(), JoinSet::new());
     for object in objects {
@@ -219,14 +221,9 @@ async fn create(client: &kube::Client, objects: Vec<Value>) -> anyhow::Result<us
         }
         let api = place(client, &object)?;
         running.spawn(async move {
-            let (name, status) =
-                (object["metadata"]["name"].as_str().unwrap_or_default().to_owned(), object["status"].clone());
+            let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             let object: DynamicObject = serde_json::from_value(object)?;
-            api.create(&PostParams::default(), &object).await.with_context(|| name.clone())?;
-            if !status.is_null() {
-                let patch = Patch::Merge(json!({ "status": status }));
-                api.patch_status(&name, &PatchParams::default(), &patch).await?;
-            }
+            api.create(&PostParams::default(), &object).await.context(name)?;
             anyhow::Ok(())
         });
     }
@@ -247,7 +244,6 @@ async fn pods(client: &kube::Client) -> anyhow::Result<usize> {
                 "labels": { "app": format!("svc-{service}"), "version": "v1", "pod-template-hash": "5d5f7db9c5" },
             },
             "spec": { "containers": [{ "name": "app", "image": "app", "ports": [{ "containerPort": 8080 }] }] },
-            "status": { "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }], "podIP": format!("10.{}.{}.{}", 100 + number / 62_500, number / 250, number % 250 + 1) },
         })
     });
     create(client, pods.collect()).await
