@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use bed::cluster::Tools;
 
 mod authority;
+mod badday;
 mod cluster;
 mod crds;
 mod installed;
 mod plane;
 mod pods;
+mod replicas;
 mod rights;
 mod writers;
 

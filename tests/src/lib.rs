@@ -1,6 +1,8 @@
 //! What the tests share: a control plane in this process on free ports, a client that behaves like Envoy, meshes made of text.
 
+pub mod between;
 pub mod client;
+pub mod follower;
 pub mod golden;
 pub mod mesh;
 pub mod plane;

@@ -230,6 +230,21 @@ impl Cluster {
         String::from_utf8(ran.stdout).context("reading what kubectl says")
     }
 
+    /// Makes the store forget all but what is now, so that no watch can go on from before (`etcd: api/etcdserverpb/rpc.proto`, Compact).
+    ///
+    /// # Errors
+    /// When it does not, or pods are played: it is out of reach then.
+    pub fn compact(&self) -> anyhow::Result<()> {
+        let store = self.setup.store().context("the store is in a network of its own")?;
+        let now = crate::http::post(store, "/v3/kv/range", r#"{"key":"AA=="}"#)?;
+        let read: serde_json::Value = serde_json::from_str(&now.body).with_context(|| now.body.clone())?;
+        let revision = read["header"]["revision"].as_str().with_context(|| now.body.clone())?;
+        let asked = format!(r#"{{"revision":"{revision}","physical":true}}"#);
+        let done = crate::http::post(store, "/v3/kv/compaction", &asked)?;
+        anyhow::ensure!(done.status == 200, "the store does not compact: {}", done.body);
+        Ok(())
+    }
+
     /// Holds a part (SIGSTOP): its connections stay open and nobody answers.
     ///
     /// # Errors

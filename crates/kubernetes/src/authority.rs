@@ -122,7 +122,7 @@ pub async fn follow(cluster: Cluster, namespace: String, mut sink: impl FnMut(He
 /// A Secret's contents as they come.
 fn named(cluster: &Cluster, namespace: &str, name: &'static str) -> impl Stream<Item = Held> + use<> {
     let secrets: Api<Secret> = Api::namespaced(cluster.client(), namespace);
-    let config = watcher::Config::default().fields(&format!("metadata.name={name}")).timeout(crate::TURN);
+    let config = watcher::Config::default().fields(&format!("metadata.name={name}")).timeout(cluster.turn());
     watcher(secrets, config).filter_map(|event| async {
         match event {
             Ok(watcher::Event::Apply(secret) | watcher::Event::InitApply(secret)) => held(secret),

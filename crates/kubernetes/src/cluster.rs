@@ -7,8 +7,12 @@ use anyhow::Context;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
-/// An API server that says nothing for so long is gone. Watches end after a minute, so that one which is half open is found out.
-const SILENCE: Duration = Duration::from_secs(75);
+use crate::heard::Heard;
+
+/// A watch is begun anew after so many seconds, so that one which is half open does not stay unnoticed for long.
+const TURN: u32 = 60;
+/// An API server that says nothing for so much longer than a watch lasts is gone.
+const MARGIN: Duration = Duration::from_secs(15);
 
 /// How an API server is found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,12 +27,14 @@ pub enum Place {
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
+    turn: u32,
+    heard: Heard,
 }
 
 impl From<Client> for Cluster {
     /// Over a connection that is there.
     fn from(client: Client) -> Self {
-        Self { client }
+        Self { client, turn: TURN, heard: Heard::default() }
     }
 }
 
@@ -38,6 +44,14 @@ impl Cluster {
     /// # Errors
     /// When what says where it is cannot be read.
     pub async fn at(place: &Place) -> anyhow::Result<Self> {
+        Self::watched(place, TURN).await
+    }
+
+    /// As [`Self::at`]; watches last `turn` seconds, and one that is silent for a little longer is begun anew.
+    ///
+    /// # Errors
+    /// When what says where it is cannot be read.
+    pub async fn watched(place: &Place, turn: u32) -> anyhow::Result<Self> {
         let mut config = match place {
             Place::Here => Config::incluster().context("this process is in no cluster")?,
             Place::File(file) => {
@@ -48,9 +62,20 @@ impl Cluster {
             }
         };
         config.connect_timeout = Some(Duration::from_secs(5));
-        config.read_timeout = Some(SILENCE);
+        config.read_timeout = Some(Duration::from_secs(turn.into()) + MARGIN);
         config.reset_reader_on_write = true;
-        Ok(Self { client: Client::try_from(config)? })
+        Ok(Self { client: Client::try_from(config)?, turn, heard: Heard::default() })
+    }
+
+    /// When the watch of each kind was last heard of.
+    #[must_use]
+    pub fn heard(&self) -> &Heard {
+        &self.heard
+    }
+
+    /// How many seconds a watch lasts.
+    pub(crate) fn turn(&self) -> u32 {
+        self.turn
     }
 
     /// For requests.

@@ -24,6 +24,54 @@ const GIVE_BACK: Duration = Duration::from_secs(2);
 /// Who waits looks more often, so that a Lease which was given back has a new holder soon.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// Whether we may write. What was true when it was told may not be any more: a process can be held for any time at any place.
+#[derive(Clone)]
+pub struct Lead(watch::Receiver<Option<Instant>>);
+
+impl Lead {
+    /// Whether we may write now.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.0.borrow().is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Waits until the Lease is got or lost; fails when nobody campaigns any more.
+    pub(crate) async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
+        self.0.changed().await
+    }
+}
+
+/// Until when the Lease is ours.
+pub struct Hold(watch::Sender<Option<Instant>>);
+
+impl Default for Hold {
+    /// Not held yet.
+    fn default() -> Self {
+        Self(watch::Sender::new(None))
+    }
+}
+
+impl Hold {
+    /// For who writes.
+    #[must_use]
+    pub fn lead(&self) -> Lead {
+        Lead(self.0.subscribe())
+    }
+
+    /// Says until when; wakes writers when it is got or lost. Whether it was ours before.
+    fn tell(&self, until: Option<Instant>) -> bool {
+        let mut before = None;
+        let changed = self.0.send_if_modified(|held| {
+            before = std::mem::replace(held, until);
+            before.is_some() != until.is_some()
+        });
+        if changed {
+            tracing::info!(leads = until.is_some(), "the Lease");
+        }
+        before.is_some()
+    }
+}
+
 /// A candidate.
 pub struct Candidate {
     /// Where the Lease is.
@@ -41,34 +89,34 @@ struct Observed {
     since: Instant,
 }
 
-/// Holds the Lease whenever it can, and tells by `leading` whether it does. At `stop` it is given back, so that the next holder need not wait.
-pub async fn campaign(cluster: Cluster, candidate: Candidate, leading: watch::Sender<bool>, stop: CancellationToken) {
+/// Holds the Lease whenever it can, and tells by `hold` until when it does. At `stop` it is given back, so that the next holder need not wait.
+pub async fn campaign(cluster: Cluster, candidate: Candidate, hold: Hold, stop: CancellationToken) {
     let leases: Api<Lease> = Api::namespaced(cluster.client(), &candidate.namespace);
     let mut observed: Option<Observed> = None;
     let mut renewed: Option<Instant> = None;
     loop {
+        // Counted from before the request: its answer may have waited for us, not we for it.
+        let begun = Instant::now();
         let attempt = tokio::time::timeout(RETRY, attempt(&leases, &candidate, &mut observed));
         let ended = tokio::select! {
             ended = attempt => ended,
             () = stop.cancelled() => break,
         };
         match ended {
-            Ok(Ok(true)) => renewed = Some(Instant::now()),
+            Ok(Ok(true)) => renewed = Some(begun),
             Ok(Ok(false)) => renewed = None,
             Ok(Err(error)) => tracing::debug!("the Lease {} cannot be had now: {error}", candidate.name),
             Err(_) => tracing::debug!("the Lease {} cannot be had now: no answer", candidate.name),
         }
-        let leads = renewed.is_some_and(|renewed| renewed.elapsed() < GIVE_UP);
-        if leading.send_if_modified(|leading| std::mem::replace(leading, leads) != leads) {
-            tracing::info!(leads, "the Lease {}", candidate.name);
-        }
+        let until = renewed.map(|renewed| renewed + GIVE_UP).filter(|until| Instant::now() < *until);
+        hold.tell(until);
         tokio::select! {
-            () = tokio::time::sleep(if leads { RETRY } else { LOOK }) => {}
+            () = tokio::time::sleep(if until.is_some() { RETRY } else { LOOK }) => {}
             () = stop.cancelled() => break,
         }
     }
     // Whoever writes stops before the Lease is another's.
-    if leading.send_replace(false)
+    if hold.tell(None)
         && let Ok(Err(error)) = tokio::time::timeout(GIVE_BACK, give_back(&leases, &candidate)).await
     {
         tracing::debug!("the Lease {} could not be given back: {error}", candidate.name);

@@ -7,6 +7,7 @@
 pub mod apply;
 pub mod authority;
 mod cluster;
+mod heard;
 pub mod lease;
 pub mod replicas;
 pub mod review;
@@ -17,6 +18,7 @@ mod watch;
 pub mod webhooks;
 
 pub use cluster::{Cluster, Place};
+pub use heard::Heard;
 pub use watch::{Awaited, awaited, watch};
 
 /// What those who write share.
@@ -29,10 +31,8 @@ pub struct Writer {
     /// The roots of the mesh as one PEM, once there are some.
     pub roots: tokio::sync::watch::Receiver<String>,
     /// Whether this replica writes.
-    pub leading: tokio::sync::watch::Receiver<bool>,
+    pub lead: lease::Lead,
 }
 
 /// Who writes, as the API server shows it in `managedFields`.
 const MANAGER: &str = "meltemi";
-/// A watch is begun anew after so many seconds, so that one which is half open does not stay unnoticed for long.
-const TURN: u32 = 60;

@@ -16,7 +16,8 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::{Cluster, MANAGER, TURN, Writer};
+use crate::lease::Lead;
+use crate::{Cluster, MANAGER, Writer};
 
 /// Its name and its key.
 pub(crate) const NAME: &str = "istio-ca-root-cert";
@@ -59,23 +60,23 @@ pub struct Found {
 /// Keeps the ConfigMap of every namespace at the writer's roots while it leads, unless its own namespace has the roots of another; every
 /// replica tells `found`. Never returns.
 pub async fn distribute(writer: Writer, found: watch::Sender<Found>) {
-    let Writer { cluster, namespace: home, mut roots, mut leading } = writer;
+    let Writer { cluster, namespace: home, mut roots, mut lead } = writer;
     let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(cluster.client());
     let maps: Api<ConfigMap> = Api::all(cluster.client());
-    let named = watcher::Config::default().fields(&format!("metadata.name={NAME}")).timeout(TURN);
-    let namespaces = watcher(namespaces, watcher::Config::default().timeout(TURN));
+    let named = watcher::Config::default().fields(&format!("metadata.name={NAME}")).timeout(cluster.turn());
+    let namespaces = watcher(namespaces, watcher::Config::default().timeout(cluster.turn()));
     let maps = watcher(maps, named);
     pin_mut!(namespaces, maps);
     let mut places = BTreeMap::<String, Place>::new();
     // Namespaces and ConfigMaps.
     let mut lists = [false; 2];
     loop {
-        let (current, leads) = (roots.borrow_and_update().clone(), *leading.borrow_and_update());
+        let current = roots.borrow_and_update().clone();
         let listed = lists == [true; 2];
         tell(&found, listed, &current, &places);
         // Where the mesh is another's, no namespace gets ours.
         let ours = listed && !found.borrow().foreign.contains(&home);
-        let due = write(&cluster, &current, leads && ours, &mut places).await;
+        let due = if ours { write(&cluster, &current, &lead, &mut places).await } else { None };
         tokio::select! {
             Some(event) = namespaces.next() => match event {
                 Ok(event) => {
@@ -92,7 +93,7 @@ pub async fn distribute(writer: Writer, found: watch::Sender<Found>) {
                 Err(error) => failed(&error).await,
             },
             Ok(()) = roots.changed() => {}
-            Ok(()) = leading.changed() => {}
+            Ok(()) = lead.changed() => {}
             () = at(due), if due.is_some() => {}
         }
     }
@@ -203,8 +204,8 @@ fn tell(found: &watch::Sender<Found>, listed: bool, roots: &str, places: &BTreeM
 }
 
 /// Writes what is due; says when the next is.
-async fn write(cluster: &Cluster, roots: &str, leading: bool, places: &mut BTreeMap<String, Place>) -> Option<Instant> {
-    if !leading || roots.is_empty() {
+async fn write(cluster: &Cluster, roots: &str, lead: &Lead, places: &mut BTreeMap<String, Place>) -> Option<Instant> {
+    if !lead.holds() || roots.is_empty() {
         return None;
     }
     let (now, ours) = (Instant::now(), certificates(roots));
@@ -219,6 +220,9 @@ async fn write(cluster: &Cluster, roots: &str, leading: bool, places: &mut BTree
         if let Some(due) = place.due.filter(|due| *due > now) {
             next = Some(next.map_or(due, |next| next.min(due)));
             continue;
+        }
+        if !lead.holds() {
+            return None;
         }
         match apply(cluster, name, roots).await {
             Ok(()) => (place.holds, place.ours) = (ours.clone(), true),

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::roots::Found;
-use crate::{Cluster, MANAGER, TURN, Writer};
+use crate::{Cluster, MANAGER, Writer};
 
 /// Entries for injection are known by the end of their names.
 const INJECTOR: &str = "sidecar-injector.istio.io";
@@ -41,8 +41,8 @@ struct Entry {
 /// roots for a while, and would undo each other's. As long as the control plane's own namespace has the roots of another, nothing is
 /// written. Never returns.
 pub async fn patch(writer: Writer, revision: String, mut found: watch::Receiver<Found>) {
-    let Writer { cluster, namespace, mut roots, mut leading } = writer;
-    let labelled = || watcher::Config::default().labels(&format!("{REVISION}={revision}")).timeout(TURN);
+    let Writer { cluster, namespace, mut roots, mut lead } = writer;
+    let labelled = || watcher::Config::default().labels(&format!("{REVISION}={revision}")).timeout(cluster.turn());
     let mutating: Api<MutatingWebhookConfiguration> = Api::all(cluster.client());
     let validating: Api<ValidatingWebhookConfiguration> = Api::all(cluster.client());
     let injectors = watcher(mutating.clone(), labelled());
@@ -51,14 +51,14 @@ pub async fn patch(writer: Writer, revision: String, mut found: watch::Receiver<
     let mut known = std::collections::BTreeMap::<(bool, String), Vec<Entry>>::new();
     let mut again = false;
     loop {
-        let (current, leads) = (roots.borrow_and_update().clone(), *leading.borrow_and_update());
+        let current = roots.borrow_and_update().clone();
         let alone = {
             let found = found.borrow_and_update();
             found.looked && !found.foreign.contains(&namespace)
         };
-        if leads && alone && !current.is_empty() {
+        if lead.holds() && alone && !current.is_empty() {
             again = false;
-            for ((injects, name), entries) in &known {
+            for ((injects, name), entries) in known.iter().take_while(|_| lead.holds()) {
                 let written = match injects {
                     true => inject(&mutating, name, entries, &current).await,
                     false => validate(&cluster, &validating, name, entries, (&current, &revision, &namespace)).await,
@@ -76,7 +76,7 @@ pub async fn patch(writer: Writer, revision: String, mut found: watch::Receiver<
             Some(event) = injectors.next() => note(true, event.map(|event| event.map_entries(mutating_entries)), &mut known).await,
             Some(event) = validators.next() => note(false, event.map(|event| event.map_entries(validating_entries)), &mut known).await,
             Ok(()) = roots.changed() => {}
-            Ok(()) = leading.changed() => {}
+            Ok(()) = lead.changed() => {}
             Ok(()) = found.changed() => {}
             () = tokio::time::sleep(AGAIN), if again => {}
         }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use api::networking::Allocated;
 use api::{Kind, ObjectId, ServiceEntry};
+use kubernetes::lease::Lead;
 use kubernetes::{Cluster, status};
 use model::{Mesh, Objects};
 use names::Name;
-use tokio::sync::watch;
 
 use crate::control::Control;
 use crate::turns::Turns;
@@ -33,13 +33,13 @@ struct Write {
     addresses: Vec<Allocated>,
 }
 
-/// Gives addresses to all hosts of this revision that are to have some, while `leading`. Never returns.
-pub(crate) async fn run(cluster: Cluster, control: Control, leading: watch::Receiver<bool>) {
+/// Gives addresses to all hosts of this revision that are to have some, while the Lease is ours. Never returns.
+pub(crate) async fn run(cluster: Cluster, control: Control, lead: Lead) {
     let mut turns = Turns::default();
     let mut done = None;
     loop {
         tokio::time::sleep(LOOK).await;
-        if !*leading.borrow() {
+        if !lead.holds() {
             (turns, done) = (Turns::default(), None);
             continue;
         }
@@ -48,7 +48,7 @@ pub(crate) async fn run(cluster: Cluster, control: Control, leading: watch::Rece
         turns.keep(&writes.iter().map(|write| &write.object).collect(), Instant::now());
         let mut all = true;
         for Write { object, version, addresses } in &writes {
-            if !*leading.borrow() || !turns.take(object, FIRST, Instant::now()) {
+            if !lead.holds() || !turns.take(object, FIRST, Instant::now()) {
                 all = false;
                 continue;
             }

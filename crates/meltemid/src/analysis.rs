@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use api::{Issue, Message, ObjectId, Said, Severity};
+use kubernetes::lease::Lead;
 use kubernetes::{Cluster, status};
-use tokio::sync::watch;
 
 use crate::control::{Control, View};
 use crate::turns::Turns;
@@ -25,14 +25,14 @@ struct Write {
     said: Said,
 }
 
-/// Keeps the status of all objects of this revision at what analysis finds, while `leading`. Never returns.
-pub(crate) async fn run(cluster: Cluster, control: Control, leading: watch::Receiver<bool>, interval: Duration) {
+/// Keeps the status of all objects of this revision at what analysis finds, while the Lease is ours. Never returns.
+pub(crate) async fn run(cluster: Cluster, control: Control, lead: Lead, interval: Duration) {
     let mut turns = Turns::default();
     // Of which commit all is said.
     let mut done = None;
     loop {
         tokio::time::sleep(interval).await;
-        if !*leading.borrow() {
+        if !lead.holds() {
             (turns, done) = (Turns::default(), None);
             continue;
         }
@@ -40,23 +40,17 @@ pub(crate) async fn run(cluster: Cluster, control: Control, leading: watch::Rece
         let commit = view.commits;
         let Ok(writes) = tokio::task::spawn_blocking(move || due(&view)).await else { continue };
         turns.keep(&writes.iter().map(|write| &write.object).collect(), Instant::now());
-        if round(&cluster, &leading, &writes, &mut turns, interval).await {
+        if round(&cluster, &lead, &writes, &mut turns, interval).await {
             done = Some(commit);
         }
     }
 }
 
 /// Writes what may be written now; says whether that was all of it.
-async fn round(
-    cluster: &Cluster,
-    leading: &watch::Receiver<bool>,
-    writes: &[Write],
-    turns: &mut Turns,
-    interval: Duration,
-) -> bool {
+async fn round(cluster: &Cluster, lead: &Lead, writes: &[Write], turns: &mut Turns, interval: Duration) -> bool {
     let mut all = true;
     for Write { object, said } in writes {
-        if !*leading.borrow() {
+        if !lead.holds() {
             return false;
         }
         if !turns.take(object, interval, Instant::now()) {

@@ -48,6 +48,7 @@ pub struct App {
     control: Control,
     source: Source,
     start: Option<Start>,
+    heard: Option<kubernetes::Heard>,
 }
 
 /// What needs an authority.
@@ -70,7 +71,7 @@ impl App {
     /// When an address is taken, or there is nothing to serve.
     pub async fn bind(settings: Settings) -> anyhow::Result<Self> {
         let cluster = match settings.place() {
-            Some(place) => Some(Cluster::at(&place).await?),
+            Some(place) => Some(Cluster::watched(&place, settings.watch_seconds).await?),
             None => None,
         };
         let xds = bind("xDS", settings.xds_address)?;
@@ -108,6 +109,7 @@ impl App {
             }
             None => None,
         };
+        let heard = cluster.as_ref().filter(|_| serves_cluster).map(|cluster| cluster.heard().clone());
         let (source, start) = match (serves_cluster, cluster) {
             (false, _) => (Source::Files(settings.config.clone()), None),
             (true, Some(cluster)) => {
@@ -121,7 +123,7 @@ impl App {
                 anyhow::bail!("nothing to serve: give --config-dir or --kubeconfig; in a cluster neither is needed")
             }
         };
-        Ok(Self { settings, xds, http, ready, secure, server, control, source, start })
+        Ok(Self { settings, xds, http, ready, secure, server, control, source, start, heard })
     }
 
     /// The address of xDS.
@@ -168,6 +170,7 @@ impl App {
             control: self.control.clone(),
             server: self.server.clone(),
             start: self.start,
+            heard: self.heard,
         };
         if let Some(secured) = self.secure {
             pages.secure = Some(secured.secure.clone());

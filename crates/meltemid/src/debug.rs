@@ -36,6 +36,8 @@ pub struct Pages {
     pub(crate) admission: Option<crate::admission::Admission>,
     /// What has to be so before it is ready, where a cluster is served.
     pub(crate) start: Option<crate::start::Start>,
+    /// When each kind was last heard of there.
+    pub(crate) heard: Option<kubernetes::Heard>,
 }
 
 type Args = Query<BTreeMap<String, String>>;
@@ -89,6 +91,7 @@ async fn prometheus(State(pages): State<Pages>) -> Response {
         secure: pages.secure.as_ref(),
         admission: pages.admission.as_ref(),
         start: pages.start.as_ref(),
+        heard: pages.heard.as_ref(),
     };
     match metrics::text(&measured) {
         Ok(text) => text.into_response(),

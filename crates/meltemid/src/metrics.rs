@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use prometheus::{Encoder, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder, GaugeVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use xds::Server;
 
 use crate::admission::Admission;
@@ -18,11 +18,12 @@ pub(crate) struct Measured<'a> {
     pub(crate) secure: Option<&'a Secure>,
     pub(crate) admission: Option<&'a Admission>,
     pub(crate) start: Option<&'a Start>,
+    pub(crate) heard: Option<&'a kubernetes::Heard>,
 }
 
 /// All metrics as Prometheus reads them. Values are read when asked for; nothing is counted twice.
 pub(crate) fn text(of: &Measured<'_>) -> anyhow::Result<String> {
-    let Measured { control, server, secure, admission, start } = of;
+    let Measured { control, server, secure, admission, start, heard } = of;
     let registry = Registry::new();
     let by_type = |name: &str, help: &str, of: fn(&xds::Counted) -> u64| -> anyhow::Result<()> {
         let gauge = IntGaugeVec::new(Opts::new(name, help), &["type"])?;
@@ -57,6 +58,15 @@ pub(crate) fn text(of: &Measured<'_>) -> anyhow::Result<String> {
         let foreign = IntGauge::new("meltemi_foreign_roots", help)?;
         foreign.set(i64::try_from(start.foreign())?);
         registry.register(Box::new(foreign))?;
+    }
+    if let Some(heard) = heard {
+        let help =
+            "How long nothing was heard of a kind's watch. More than a minute or two: the API server does not answer.";
+        let gauge = GaugeVec::new(Opts::new("meltemi_watch_silence_seconds", help), &["kind"])?;
+        for (kind, silence) in heard.silence() {
+            gauge.with_label_values(&[kind.name()]).set(silence.as_secs_f64());
+        }
+        registry.register(Box::new(gauge))?;
     }
     let mut out = Vec::new();
     TextEncoder::new().encode(&registry.gather(), &mut out)?;

@@ -109,6 +109,9 @@ pub struct Settings {
     /// When injected proxies are init containers that stay: auto (where all nodes know them for good), true, false.
     #[arg(long, default_value = "auto", value_name = "WHEN", env = "ENABLE_NATIVE_SIDECARS", value_parser = NativeSidecars::parse)]
     pub native_sidecars: NativeSidecars,
+    /// How long a watch of the API server lasts, in seconds; one that is silent for longer is begun anew.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", env = "MELTEMI_WATCH_SECONDS", value_parser = clap::value_parser!(u32).range(1..=290))]
+    pub watch_seconds: u32,
     /// Who this replica is among others.
     #[arg(long, value_name = "NAME", env = "POD_NAME")]
     pub pod_name: Option<String>,

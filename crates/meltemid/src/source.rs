@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use kubernetes::lease::{self, Candidate};
+use kubernetes::lease::{self, Candidate, Hold};
 use kubernetes::{Cluster, Writer, roots, webhooks};
 use names::Name;
 use tokio::sync::watch;
@@ -36,7 +36,7 @@ pub(crate) struct OfCluster {
     awaited: watch::Sender<BTreeSet<api::Kind>>,
     candidate: Candidate,
     /// Whether this replica writes.
-    lead: watch::Sender<bool>,
+    hold: Hold,
     revision: String,
     /// How often analysis says at most what it finds, if it does.
     analysis: Option<Duration>,
@@ -64,14 +64,14 @@ impl OfCluster {
         let (analysis, allocates) = (settings.analysis(), settings.allocate_addresses);
         let start = Start::new(left, seen, settings);
         let revision = settings.revision.clone();
-        let lead = watch::Sender::new(false);
-        (Self { cluster, secrets, roots, awaited, candidate, lead, revision, analysis, allocates, found }, start)
+        let hold = Hold::default();
+        (Self { cluster, secrets, roots, awaited, candidate, hold, revision, analysis, allocates, found }, start)
     }
 
     /// The other replicas, where the authority is in Secrets.
     pub(crate) fn shared(&self) -> Option<Shared> {
         let Candidate { namespace, identity, .. } = &self.candidate;
-        let shared = || Shared::new(self.cluster.clone(), namespace.clone(), identity.clone(), self.lead.subscribe());
+        let shared = || Shared::new(self.cluster.clone(), namespace.clone(), identity.clone(), self.hold.lead());
         self.secrets.as_ref().map(|_| shared())
     }
 }
@@ -90,7 +90,7 @@ impl Source {
                 return;
             }
         };
-        let OfCluster { cluster, secrets, roots, awaited, candidate, lead, revision, analysis, allocates, found } = of;
+        let OfCluster { cluster, secrets, roots, awaited, candidate, hold, revision, analysis, allocates, found } = of;
         let (namespace, watched, from) = (candidate.namespace.clone(), stop.clone(), cluster.clone());
         let root = Name::from(&namespace);
         let seen = control.clone();
@@ -102,19 +102,19 @@ impl Source {
         if let Some(secrets) = secrets {
             until(tasks, "authority's Secrets", stop, secrets.follow());
         }
-        let leading = lead.subscribe();
+        let lead = hold.lead();
         let (campaign, over) = (cluster.clone(), stop.clone());
         tasks.spawn("lease", OnExit::LogOnly, async move {
-            lease::campaign(campaign, candidate, lead, over).await;
+            lease::campaign(campaign, candidate, hold, over).await;
             Ok(())
         });
         if allocates {
-            until(tasks, "addresses", stop, addresses::run(cluster.clone(), seen.clone(), leading.clone()));
+            until(tasks, "addresses", stop, addresses::run(cluster.clone(), seen.clone(), lead.clone()));
         }
         if let Some(interval) = analysis {
-            until(tasks, "analysis", stop, analysis::run(cluster.clone(), seen, leading.clone(), interval));
+            until(tasks, "analysis", stop, analysis::run(cluster.clone(), seen, lead.clone(), interval));
         }
-        let writer = Writer { cluster, namespace, roots, leading };
+        let writer = Writer { cluster, namespace, roots, lead };
         until(tasks, "webhooks", stop, webhooks::patch(writer.clone(), revision, found.subscribe()));
         until(tasks, "roots", stop, roots::distribute(writer, found));
     }

@@ -121,6 +121,11 @@ impl Setup {
         command
     }
 
+    /// Where the store is; none where that is in a network of its own.
+    pub(super) fn store(&self) -> Option<SocketAddr> {
+        self.ground.is_none().then(|| (Ipv4Addr::LOCALHOST, self.etcd).into())
+    }
+
     fn etcd(&self) -> Command {
         let (client, peer) = (format!("http://127.0.0.1:{}", self.etcd), format!("http://127.0.0.1:{}", self.peers));
         let mut command = self.program(&self.options.tools.etcd);

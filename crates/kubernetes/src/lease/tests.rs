@@ -30,3 +30,14 @@ async fn an_own_lease_and_one_that_was_given_back_are_taken_at_once() {
     let back = LeaseSpec { holder_identity: Some(String::new()), ..spec };
     assert!(may_take(&back, &candidate("two"), &mut None));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_could_not_renew_does_not_write_though_nobody_has_told_it_so() {
+    let hold = Hold::default();
+    let lead = hold.lead();
+    assert!(!lead.holds());
+    assert!(!hold.tell(Some(Instant::now() + GIVE_UP)));
+    assert!(lead.holds());
+    tokio::time::advance(GIVE_UP).await;
+    assert!(!lead.holds());
+}

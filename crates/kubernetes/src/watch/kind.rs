@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::presence::{self, Present};
 use super::raw::{Raw, SECRETS, Watched};
 use super::store::{Event, Step, Store};
-use crate::{Cluster, TURN};
+use crate::Cluster;
 
 /// Between attempts: this at first, then twice as long each time, up to that.
 const SOON: Duration = Duration::from_millis(200);
@@ -96,6 +96,7 @@ impl Watcher {
             // Without word of definitions nothing is known to be gone.
             let Some(defined) = self.defined().await else { return };
             if !defined {
+                self.cluster.heard().forget(self.kind);
                 let changes = state.store.clear();
                 self.send(changes, None).await;
                 if self.present.wait_for(|present| presence::has(present, self.kind) == Some(true)).await.is_err() {
@@ -139,7 +140,7 @@ impl Watcher {
     }
 
     fn config(&self) -> watcher::Config {
-        let mut config = watcher::Config::default().timeout(TURN);
+        let mut config = watcher::Config::default().timeout(self.cluster.turn());
         if self.kind == Kind::Secret {
             config = config.fields(SECRETS);
         }
@@ -151,7 +152,8 @@ impl Watcher {
 
     async fn follow(&mut self, version: &'static str, state: &mut State) -> End {
         let watched = Watched { kind: self.kind, version };
-        let api: Api<Raw> = Api::all_with(self.cluster.client(), &watched);
+        let client = self.cluster.heard().listening(self.kind, self.cluster.client());
+        let api: Api<Raw> = Api::all_with(client, &watched);
         let events = watcher(api, self.config());
         pin_mut!(events);
         loop {

@@ -31,7 +31,7 @@ pub(super) fn has(present: &Present, kind: Kind) -> Option<bool> {
 /// Tells which definitions are there, for ever.
 pub(super) async fn follow(cluster: Cluster, tell: watch::Sender<Present>) {
     let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(cluster.client());
-    let events = watcher(api, watcher::Config::default().timeout(crate::TURN));
+    let events = watcher(api, watcher::Config::default().timeout(cluster.turn()));
     pin_mut!(events);
     let mut listed = None;
     let mut failing = false;

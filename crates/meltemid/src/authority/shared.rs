@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
+use kubernetes::lease::Lead;
 use kubernetes::replicas::{self, Replica, Report};
 use kubernetes::state::{self, State};
 use kubernetes::{Cluster, authority};
-use tokio::sync::watch;
 
 use super::{Follower, REMEMBER, memory};
 
@@ -71,7 +71,7 @@ pub(crate) struct Shared {
     namespace: String,
     /// Who we are.
     name: String,
-    leading: watch::Receiver<bool>,
+    lead: Lead,
     /// The Secret as it was read or written last.
     state: Option<State>,
     /// Since when a replica has said nothing else.
@@ -83,14 +83,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(cluster: Cluster, namespace: String, name: String, leading: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(cluster: Cluster, namespace: String, name: String, lead: Lead) -> Self {
         let (seen, state, left, told, looked) = (BTreeMap::new(), None, None, None, None);
-        Self { cluster, namespace, name, leading, state, seen, left, told, looked }
+        Self { cluster, namespace, name, lead, state, seen, left, told, looked }
     }
 
     /// Looks at what the others say; seldom while nothing is going on.
     pub(super) async fn look(&mut self, busy: bool, peers: &mut Peers) {
-        peers.leads = *self.leading.borrow();
+        peers.leads = self.lead.holds();
         if !busy && self.looked.is_some_and(|looked| looked.elapsed() < BEAT) {
             return;
         }
@@ -149,7 +149,7 @@ impl Shared {
             replicas::tell(&self.cluster, &self.namespace, &self.name, &report).await?;
             self.told = Some((report, Instant::now()));
         }
-        if !*self.leading.borrow() {
+        if !self.lead.holds() {
             return Ok(());
         }
         if let Some((before, after)) = follower.renewed.take()

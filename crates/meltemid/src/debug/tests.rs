@@ -42,7 +42,7 @@ fn pages(secured: bool) -> Pages {
         std::fs::remove_dir_all(&folder).unwrap();
         opened
     });
-    Pages { control, server, secure, admission: None, start: None }
+    Pages { control, server, secure, admission: None, start: None, heard: None }
 }
 
 /// What is answered to somebody at an address, with a token.
