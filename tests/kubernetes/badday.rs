@@ -101,7 +101,9 @@ fn a_half_open_watch_is_found_out_and_a_compacted_store_takes_nothing_away() {
     assert!(silence(&plane).unwrap() < 5.5);
 
     // It goes away, and when it is back it knows no more of what was before.
-    let old = cluster.kubectl(&["get", "services", "-A", "-o", "jsonpath={.metadata.resourceVersion}"]).unwrap();
+    let old = cluster
+        .kubectl(&["get", "service/late", "-n", "default", "-o", "jsonpath={.metadata.resourceVersion}"])
+        .unwrap();
     between.lead_to(&[]);
     between.cut();
     cluster.kubectl(&["delete", "service/two", "-n", "default"]).unwrap();
