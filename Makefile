@@ -114,3 +114,4 @@ figures-cluster: $(CLUSTER_TOOLS)
 nightly: test test-real figures figures-cluster
 	PROPTEST_CASES=100000 $(CARGO) test --locked -p ca -p meltemid -p agent -p xds
 	MELTEMI_LOAD_SECONDS=60 $(CARGO) test --locked -p tests --test envoy -- --test-threads 1 zero_failed
+	MELTEMI_HELD_SECONDS=600 $(CARGO) test --locked -p tests --test kubernetes -- --test-threads 1 badday

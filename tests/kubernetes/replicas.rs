@@ -100,10 +100,15 @@ fn app(version: &str) -> u16 {
     port
 }
 
-/// Everything at a gateway goes to the application at `port`.
+/// Everything at a gateway goes to the application at `port`, in plain text: the gateway has no agent, and so no certificate.
 fn mesh(gateway: u16, port: u16) -> String {
     format!(
-        "apiVersion: networking.istio.io/v1
+        "apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {{name: default, namespace: istio-system}}
+spec: {{mtls: {{mode: DISABLE}}}}
+---
+apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: {{name: edge, namespace: default}}
 spec:
