@@ -95,8 +95,16 @@ fn a_half_open_watch_is_found_out_and_a_compacted_store_takes_nothing_away() {
     .unwrap();
     unchanged(&follower, &steady);
     assert_eq!(plane.page("/ready").unwrap().status, 200, "what is known is served");
-    let told = follower.wait("late.default", true, PATIENCE).unwrap();
+    follower.wait("late.default", true, PATIENCE).unwrap();
     eprintln!("a half-open watch of {TURN} s was found out after {:.1?}", began.elapsed());
+    let told = eventually("all of it", PATIENCE, || {
+        plane.live(1, 0)?;
+        let told = follower.told();
+        let kinds = told.has.values().filter(|has| has.keys().any(|name| name.contains("late.default"))).count();
+        ensure!(kinds == 3, "its cluster, endpoints and virtual host are of {kinds} kinds");
+        Ok(told)
+    })
+    .unwrap();
     assert!(told.lost.is_empty(), "{:?}", told.lost);
     assert!(silence(&plane).unwrap() < 5.5);
 
