@@ -119,7 +119,7 @@ fn a_half_open_watch_is_found_out_and_a_compacted_store_takes_nothing_away() {
     cluster.compact().unwrap();
     cluster.restart(Part::ApiServer).unwrap();
     let from = format!("/api/v1/services?watch=true&timeoutSeconds=1&resourceVersion={old}");
-    let refused = cluster.kubectl(&["get", "--raw", &from]).map_or_else(|error| error.to_string(), |text| text);
+    let refused = cluster.kubectl(&["get", "--raw", &from]).unwrap_or_else(|error| error.to_string());
     assert!(refused.contains("too old resource version") || refused.contains("compacted"), "{refused}");
     unchanged(&follower, &told);
     between.lead_to(&[api_server]);
