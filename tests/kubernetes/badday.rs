@@ -56,6 +56,23 @@ fn silence(plane: &Plane) -> anyhow::Result<f64> {
     Ok(line.context("no metric of silence")?.parse()?)
 }
 
+/// The sum of a metric over its labels.
+pub(super) fn metric(plane: &Plane, name: &str) -> anyhow::Result<u64> {
+    let page = plane.page("/metrics")?.body;
+    let values = page.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.rsplit(' ').next());
+    Ok(values.filter_map(|value| value.parse::<u64>().ok()).sum())
+}
+
+/// What the only proxy was told, once it has everything and has taken all that was sent.
+fn steady(plane: &Plane, follower: &Follower) -> anyhow::Result<Told> {
+    eventually("the proxy to be current", PATIENCE, || {
+        plane.live(1, 0)?;
+        let (sent, told) = (metric(plane, "pilot_xds_pushes")?, follower.told());
+        ensure!(sent == told.responses, "{sent} were sent, {} were taken", told.responses);
+        Ok(told)
+    })
+}
+
 /// It was told nothing since, and is connected.
 fn unchanged(follower: &Follower, since: &Told) {
     assert_eq!(&follower.told(), since, "it was told something");
@@ -77,11 +94,7 @@ fn a_half_open_watch_is_found_out_and_a_compacted_store_takes_nothing_away() {
     plane.ready(PATIENCE).unwrap();
     let follower = Follower::start(plane.xds(), sidecar(1, "default"), Default::default());
     follower.wait("two.default", true, PATIENCE).unwrap();
-    let steady = eventually("the proxy to be current", PATIENCE, || {
-        plane.live(1, 0)?;
-        Ok(follower.told())
-    })
-    .unwrap();
+    let steady = steady(&plane, &follower).unwrap();
 
     // Nothing comes any more and nothing ends: the silence is seen, and then ended.
     between.silence();
@@ -97,14 +110,7 @@ fn a_half_open_watch_is_found_out_and_a_compacted_store_takes_nothing_away() {
     assert_eq!(plane.page("/ready").unwrap().status, 200, "what is known is served");
     follower.wait("late.default", true, PATIENCE).unwrap();
     eprintln!("a half-open watch of {TURN} s was found out after {:.1?}", began.elapsed());
-    let told = eventually("all of it", PATIENCE, || {
-        plane.live(1, 0)?;
-        let told = follower.told();
-        let kinds = told.has.values().filter(|has| has.keys().any(|name| name.contains("late.default"))).count();
-        ensure!(kinds == 3, "its cluster, endpoints and virtual host are of {kinds} kinds");
-        Ok(told)
-    })
-    .unwrap();
+    let told = self::steady(&plane, &follower).unwrap();
     assert!(told.lost.is_empty(), "{:?}", told.lost);
     assert!(silence(&plane).unwrap() < 5.5);
 
@@ -160,11 +166,7 @@ fn an_api_server_that_is_absent_is_waited_for_and_one_that_is_held_is_outlived()
 
     let follower = Follower::start(plane.xds(), sidecar(1, "default"), Default::default());
     follower.wait("two.default", true, PATIENCE).unwrap();
-    let steady = eventually("the proxy to be current", PATIENCE, || {
-        plane.live(1, 0)?;
-        Ok(follower.told())
-    })
-    .unwrap();
+    let steady = steady(&plane, &follower).unwrap();
     cluster.hold(Part::ApiServer).unwrap();
     let (began, held) = (Instant::now(), held());
     let mut newcomers = 0;

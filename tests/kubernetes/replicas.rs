@@ -18,7 +18,7 @@ use tests::need;
 use tests::plane::{Plane, folder};
 use xds::ResourceType;
 
-use super::badday::service;
+use super::badday::{metric, service};
 use super::tools;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -76,8 +76,10 @@ fn replicas_have_equal_bytes_and_a_proxy_that_moves_is_sent_nothing() {
     .unwrap();
     let mut has = had.has;
     for plane in [&two, &one] {
+        let before = metric(plane, "meltemi_xds_resources_sent").unwrap();
         let (_moved, told) = settled(plane, 1, has.clone()).unwrap();
         assert_eq!((told.resources, told.lost.len()), (0, 0), "{told:?}");
+        assert_eq!(metric(plane, "meltemi_xds_resources_sent").unwrap(), before, "nothing was sent");
         assert_eq!(told.has, has);
         has = told.has;
     }
