@@ -9,6 +9,7 @@ mod badday;
 mod cluster;
 mod crds;
 mod installed;
+mod keys;
 mod plane;
 mod pods;
 mod replicas;

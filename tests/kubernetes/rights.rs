@@ -14,7 +14,7 @@ use tests::need;
 use tests::plane::Plane;
 use tests::secured::Secured;
 
-use super::tools;
+use super::{keys, tools};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) const ACCOUNT: &str = "system:serviceaccount:istio-system:istiod";
@@ -108,6 +108,8 @@ fn run(api_server: &[&str], objects: &[Value], wanted: &BTreeSet<String>) -> (BT
     let plane = Plane::on(&config, &["--webhook-address", "127.0.0.1:0", "--pod-name", "istiod-1"]).unwrap();
     plane.ready(PATIENCE).unwrap();
     assert_eq!(certificate(&cluster, &plane).unwrap(), "spiffe://cluster.local/ns/default/sa/default");
+    // A proxy wants the key of a Secret.
+    assert_eq!(keys::first_answer(&cluster, &plane, "default", "default", "kubernetes://none").unwrap(), 0);
     let roots = std::fs::read_to_string(plane.folder().join("ca/root-cert.pem")).unwrap();
     for configuration in [
         "mutatingwebhookconfiguration/istio-sidecar-injector",

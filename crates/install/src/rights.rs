@@ -77,6 +77,8 @@ fn everywhere(values: &Values) -> Vec<Value> {
         rule("apiextensions.k8s.io", &["customresourcedefinitions"], &read),
         // Whose token a caller shows.
         rule("authentication.k8s.io", &["tokenreviews"], &["create"]),
+        // Whether it may have keys.
+        rule("authorization.k8s.io", &["subjectaccessreviews"], &["create"]),
         // The webhooks are told our roots.
         rule(
             "admissionregistration.k8s.io",

@@ -17,6 +17,7 @@ use crate::authority::{Follower, Secrets, Shared, Streams};
 use crate::control::Control;
 use crate::debug::{self, Pages};
 use crate::discovery::Discovery;
+use crate::grants::Grants;
 use crate::secure::Secure;
 use crate::settings::Settings;
 use crate::source::{OfCluster, Source};
@@ -49,6 +50,8 @@ pub struct App {
     source: Source,
     start: Option<Start>,
     heard: Option<kubernetes::Heard>,
+    /// Who says which proxies may have keys, and the API server that it asks.
+    grants: Option<(Grants, Cluster)>,
 }
 
 /// What needs an authority.
@@ -81,11 +84,13 @@ impl App {
         let mesh = Mesh::new(translate::schema(), settings.base());
         let debounce = Duration::from_millis(settings.debounce_ms);
         let control = Control::start(mesh, publisher.clone(), debounce).context("starting the control thread")?;
-        let discovery = Discovery::new(control.clone(), settings.whole_route_tables);
+        let serves_cluster = settings.config.is_empty();
+        let grants = cluster.clone().filter(|_| serves_cluster).map(|api| (Grants::new(control.clone()), api));
+        let told = grants.as_ref().map(|(grants, _)| grants.clone());
+        let discovery = Discovery::new(control.clone(), settings.whole_route_tables, told);
         let ordering = if settings.unordered { Ordering::Off } else { Ordering::MakeBeforeBreak };
         let server = Server::new(publisher, Arc::new(discovery), ordering, Limits::default());
         let (tell, roots) = watch::channel(String::new());
-        let serves_cluster = settings.config.is_empty();
         let secrets = match (&settings.ca_dir, &cluster) {
             (Some(folder), Some(cluster)) if serves_cluster => {
                 let (cluster, namespace, folder) = (cluster.clone(), settings.root_namespace.clone(), folder.clone());
@@ -123,7 +128,7 @@ impl App {
                 anyhow::bail!("nothing to serve: give --config-dir or --kubeconfig; in a cluster neither is needed")
             }
         };
-        Ok(Self { settings, xds, http, ready, secure, server, control, source, start, heard })
+        Ok(Self { settings, xds, http, ready, secure, server, control, source, start, heard, grants })
     }
 
     /// The address of xDS.
@@ -163,6 +168,13 @@ impl App {
     pub async fn run(self, stop: CancellationToken) {
         let mut tasks = Tasks::new(stop.clone());
         self.source.start(&mut tasks, self.control.clone(), &stop);
+        if let Some((grants, cluster)) = self.grants {
+            let stop = stop.clone();
+            tasks.spawn("grants", OnExit::StopProcess, async move {
+                stop.run_until_cancelled(grants.run(cluster)).await;
+                Ok(())
+            });
+        }
         let grace = self.settings.grace();
         let mut pages = Pages {
             secure: None,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use graph::{Executor, Inline};
 use model::Mesh;
 use model::mesh::Edit;
-use model::proxies::{Proxy, ProxyId};
+use model::proxies::{Proxy, ProxyId, SecretAccess};
 use translate::proxies::Configs;
 use xds::Publisher;
 
@@ -27,6 +27,8 @@ pub enum Command {
     Connect(ProxyId, Box<Proxy>),
     /// A proxy's agent resolves names.
     AskForNames(ProxyId),
+    /// Which Secrets a connected proxy may have.
+    Access(ProxyId, SecretAccess),
     /// A proxy is gone.
     Disconnect(ProxyId),
 }
@@ -136,6 +138,7 @@ impl Writer {
                     edit.txn().demand::<Configs>(id);
                 }
                 Command::AskForNames(id) => edit.ask_for_names(id),
+                Command::Access(id, access) => edit.access(id, access),
                 Command::Disconnect(id) => {
                     edit.disconnect(id);
                     edit.txn().release::<Configs>(id);

@@ -8,19 +8,21 @@ use names::{Name, SpiffeId};
 use xds::{Caller, ConnectionId, Nack, Node, Refusal, ResourceType, Source, Variant};
 
 use crate::control::{Command, Control};
+use crate::grants::Grants;
 
 /// Takes proxies into the mesh.
 pub struct Discovery {
     control: Control,
     next: AtomicU64,
     whole_tables: bool,
+    grants: Option<Grants>,
 }
 
 impl Discovery {
-    /// For the mesh of this control thread.
+    /// For the mesh of this control thread. Without `grants` a verified identity may have the Secrets of its namespace.
     #[must_use]
-    pub fn new(control: Control, whole_tables: bool) -> Self {
-        Self { control, next: AtomicU64::new(1), whole_tables }
+    pub(crate) fn new(control: Control, whole_tables: bool, grants: Option<Grants>) -> Self {
+        Self { control, next: AtomicU64::new(1), whole_tables, grants }
     }
 }
 
@@ -29,23 +31,29 @@ impl Source for Discovery {
         let facts = facts(&node, variant == Variant::Delta && !self.whole_tables);
         let account = facts.texts.get("SERVICE_ACCOUNT").cloned().unwrap_or_default();
         let mut proxy = facts.proxy().map_err(Refusal::Invalid)?;
-        if let Caller::Known(identities) = caller {
-            proxy.secrets = access(&proxy, &account, identities)?;
-        }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
+        if let Caller::Known(identities) = caller {
+            let own = own(&proxy, &account, identities)?;
+            proxy.secrets = self.grants.as_ref().map_or(SecretAccess::All, |grants| grants.connect(id, own));
+        }
         tracing::info!(node = node.id, client = node.user_agent, "proxy connected");
         self.control.send(Command::Connect(id, Box::new(proxy)));
         Ok(id)
     }
 
     fn asked(&self, connection: ConnectionId, kind: ResourceType) {
-        if kind == ResourceType::Nds {
-            self.control.send(Command::AskForNames(connection));
+        match (kind, &self.grants) {
+            (ResourceType::Nds, _) => self.control.send(Command::AskForNames(connection)),
+            (ResourceType::Sds, Some(grants)) => grants.want(connection),
+            _ => {}
         }
     }
 
     fn disconnect(&self, connection: ConnectionId) {
-        self.control.send(Command::Disconnect(connection));
+        match &self.grants {
+            Some(grants) => grants.disconnect(connection),
+            None => self.control.send(Command::Disconnect(connection)),
+        }
     }
 
     fn refused(&self, connection: ConnectionId, nack: &Nack) {
@@ -54,12 +62,12 @@ impl Source for Discovery {
     }
 }
 
-/// What an identity gives a proxy. Its namespace and service account must be those that the proxy says it has; trust domains are not
+/// The identity that is the proxy's. Its namespace and service account must be those that the proxy says it has; trust domains are not
 /// compared (`istio: pilot/pkg/xds/auth.go`).
-fn access(proxy: &Proxy, account: &str, identities: &[SpiffeId]) -> Result<SecretAccess, Refusal> {
+fn own<'a>(proxy: &Proxy, account: &str, identities: &'a [SpiffeId]) -> Result<&'a SpiffeId, Refusal> {
     let own = |id: &&SpiffeId| id.namespace == proxy.namespace && (account.is_empty() || *id.account == *account);
     match identities.iter().find(own) {
-        Some(_) => Ok(SecretAccess::All),
+        Some(own) => Ok(own),
         None => {
             let all: Vec<String> = identities.iter().map(ToString::to_string).collect();
             let text = format!("a proxy of {}/{account} cannot have the identity {}", proxy.namespace, all.join(", "));

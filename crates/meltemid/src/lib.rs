@@ -1,7 +1,7 @@
 //! The control plane put together. Nothing here decides anything about a mesh: [`App`] binds, [`control`] owns the mesh on a thread of
 //! its own, [`publish`] hands what changed to the xDS server, [`discovery`] takes proxies in, [`debug`] shows what is there, `istiod` understands its command line,
 //! `secure` is the port for callers with credentials, `admission` the one for webhooks, `analysis` says in objects what is
-//! wrong with them, `addresses` gives hosts addresses, [`source`] where the configuration comes from.
+//! wrong with them, `addresses` gives hosts addresses, `grants` knows who may have keys, [`source`] where the configuration comes from.
 
 mod addresses;
 mod admission;
@@ -12,6 +12,7 @@ mod callers;
 pub mod control;
 pub mod debug;
 pub mod discovery;
+mod grants;
 mod impersonation;
 mod istiod;
 mod metrics;

@@ -8,7 +8,7 @@ use graph::{Changes, Db, Executor, Schema, Txn};
 use names::{Name, Namespace};
 
 use crate::door::{Change, Door, Incoming};
-use crate::proxies::{AskedForNames, Proxies, Proxy, ProxyId};
+use crate::proxies::{AskedForNames, FoundAccess, Proxies, Proxy, ProxyId, SecretAccess};
 use crate::settings::{Base, Bases, Settings, TrustBundle};
 use crate::{Id, Objects, Row, endpoints, gateways, peers, policy, proxies, rules, scopes, services, settings};
 
@@ -17,7 +17,7 @@ use crate::{Id, Objects, Row, endpoints, gateways, peers, policy, proxies, rules
 pub fn schema() -> Schema {
     macro_rules! inputs {
         ($($field:ident: $kind:ident),* $(,)?) => {
-            Schema::new().input::<Bases>().input::<TrustBundle>().input::<Proxies>().input::<AskedForNames>()
+            Schema::new().input::<Bases>().input::<TrustBundle>().input::<Proxies>().input::<AskedForNames>().input::<FoundAccess>()
                 $(.input::<Objects<api::$kind>>())*
         };
     }
@@ -186,6 +186,12 @@ impl Edit {
     pub fn disconnect(&mut self, id: ProxyId) {
         self.txn.remove::<Proxies>(id);
         self.txn.remove::<AskedForNames>(id);
+        self.txn.remove::<FoundAccess>(id);
+    }
+
+    /// Which Secrets a connected proxy may have was found out.
+    pub fn access(&mut self, id: ProxyId, access: SecretAccess) {
+        self.txn.set::<FoundAccess>(id, access);
     }
 
     /// The agent of a proxy wants the names that it may resolve.

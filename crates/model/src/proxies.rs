@@ -95,6 +95,8 @@ pub enum SecretAccess {
     /// None: the stream is anonymous, or of another namespace.
     #[default]
     Denied,
+    /// It is being found out. Until then nothing is said of Secrets, not even that there are none.
+    Undecided,
     /// Roots, which are no secret.
     Roots,
     /// Keys too.
@@ -128,6 +130,15 @@ impl Input for AskedForNames {
     type Key = ProxyId;
     type Value = ();
     const NAME: &'static str = "asked for names";
+}
+
+/// The table of rights that were found out after a proxy had connected; they stand in place of [`Proxy::secrets`].
+pub struct FoundAccess;
+
+impl Input for FoundAccess {
+    type Key = ProxyId;
+    type Value = SecretAccess;
+    const NAME: &'static str = "found access";
 }
 
 /// The families of a proxy's own addresses.
@@ -341,7 +352,7 @@ impl Derived for Facets {
             secrets: Arc::new(SecretGrant {
                 cluster: proxy.cluster.clone(),
                 namespace: proxy.namespace.clone(),
-                access: proxy.secrets,
+                access: read.input::<FoundAccess>(key).map_or(proxy.secrets, |found| *found),
             }),
             names: read.input::<AskedForNames>(key).map(|_| Families::of(&proxy.addresses)),
         })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use graph::{Derived, Reader};
 use model::Objects;
 use model::networking::Gateway;
-use model::proxies::{Facet, Facets, Kind, ProxyId};
+use model::proxies::{Facet, Facets, Kind, ProxyId, SecretAccess};
 
 use crate::gateways;
 use crate::keys::{For, NamesKey, Place, Router, SecretsKey, ViewKey};
@@ -63,6 +63,12 @@ impl Derived for Configs {
         views.extend(names(&facet));
         if !views.is_empty() {
             views.push((Type::Pcds, vec![ViewKey::Trust]));
+        }
+        match facet.secrets.access {
+            SecretAccess::Undecided => views.retain(|(of, _)| *of != Type::Sds),
+            // Whoever asks is answered, even when there is nothing.
+            _ if views.iter().all(|(of, _)| *of != Type::Sds) => views.push((Type::Sds, Vec::new())),
+            _ => {}
         }
         let held = views.into_iter().map(|(of, keys)| {
             let keys: Vec<ViewKey> = keys.iter().map(|key| read.hold::<Views>(key)).collect();

@@ -96,9 +96,9 @@ impl ResourceType {
         matches!(self, Self::Cds | Self::Eds | Self::Sds)
     }
 
-    /// It is put together only for those who ask: until it is, nothing is answered.
+    /// It is put together, or decided, only for those who ask: until it is, nothing is answered.
     pub(crate) fn on_demand(self) -> bool {
-        matches!(self, Self::Nds)
+        matches!(self, Self::Nds | Self::Sds)
     }
 
     pub(crate) fn index(self) -> usize {

@@ -28,7 +28,7 @@ fn pages(secured: bool) -> Pages {
     while control.view().is_none() {
         std::thread::yield_now();
     }
-    let source = Arc::new(Discovery::new(control.clone(), false));
+    let source = Arc::new(Discovery::new(control.clone(), false, None));
     let server = Server::new(publisher, source, Ordering::Off, Limits::default());
     let secure = secured.then(|| {
         let folder = std::env::temp_dir().join(format!("meltemi-test-pages-{}", std::process::id()));
