@@ -322,25 +322,41 @@ fn side_cars_come_before_and_end_after_hooks_are_run_and_images_have_their_root(
         "securityContext": { "runAsUser": 1337, "readOnlyRootFilesystem": true },
         "lifecycle": { "postStart": hook("sleep 0.3; echo started"), "preStop": hook("echo stopping") },
     });
+    let rights = |name: &str, security: Value| {
+        let script = format!("echo {name} $(sed -n 's/^CapEff:[[:space:]]*0*//p' /proc/self/status) >> /order/rights");
+        json!({ "name": name, "image": "shop/shell", "args": [script], "volumeMounts": mount, "securityContext": security })
+    };
+    let added = json!({ "drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW"] });
+    let firsts = [
+        proxy,
+        first,
+        rights("usual", json!({})),
+        rights("few", json!({ "capabilities": added })),
+        rights("nobody", json!({ "capabilities": added, "runAsUser": 1337 })),
+    ];
     let second = json!({ "name": "second", "image": "shop/shell", "args": ["echo second >> /order/all; sleep 1000"], "volumeMounts": mount });
     let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "all" }, "spec": {
-        "initContainers": [proxy, first], "containers": [main, second], "terminationGracePeriodSeconds": 3,
+        "initContainers": firsts, "containers": [main, second], "terminationGracePeriodSeconds": 3,
         "volumes": [{ "name": "order", "hostPath": { "path": order } }],
     } });
     std::fs::set_permissions(&order, std::fs::Permissions::from_mode(0o777)).unwrap();
-    std::fs::write(order.join("all"), "").unwrap();
-    std::fs::set_permissions(order.join("all"), std::fs::Permissions::from_mode(0o666)).unwrap();
+    for name in ["all", "rights"] {
+        std::fs::write(order.join(name), "").unwrap();
+        std::fs::set_permissions(order.join(name), std::fs::Permissions::from_mode(0o666)).unwrap();
+    }
     cluster.apply(&pod.to_string()).unwrap();
     cluster.kubectl(&["wait", "--for=condition=Ready", "pod/all", "--timeout", "60s"]).unwrap();
     let exec = |script: &str| cluster.kubectl(&["exec", "all", "-c", "main", "--", "sh", "-c", script]);
     assert_eq!(exec("echo /*").unwrap().trim(), "/bin /dev /etc /lib /lib64 /order /proc /sys /var /work");
     assert!(exec("touch /new").is_err() && exec("command -v python3").is_err());
     let status = ["get", "pod", "all", "-o", "jsonpath={.status.initContainerStatuses[*].ready} {.status.phase}"];
-    assert_eq!(cluster.kubectl(&status).unwrap(), "true true Running");
+    assert_eq!(cluster.kubectl(&status).unwrap(), "true true true true true Running");
     let before = ["get", "pod", "all", "-o", "jsonpath={.status.containerStatuses[*].lastState}"];
     assert_eq!(cluster.kubectl(&before).unwrap(), "{} {}", "nothing was started again");
     cluster.kubectl(&["delete", "pod", "all"]).unwrap();
     let said = std::fs::read_to_string(order.join("all")).unwrap();
+    let rights = std::fs::read_to_string(order.join("rights")).unwrap();
+    assert_eq!(rights.lines().collect::<Vec<_>>(), ["usual a80425fb", "few 3000", "nobody"]);
     let expected = "proxy began first main began started second stopping main ended proxy ended";
     assert_eq!(said.split_whitespace().collect::<Vec<_>>().join(" "), expected);
 }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use k8s_openapi::api::core::v1::{Container, Pod, Probe};
+use caps::{Capability, CapsHashSet};
+use k8s_openapi::api::core::v1::{Container, Pod, Probe, SecurityContext};
 use k8s_openapi::jiff::Timestamp;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -325,6 +326,7 @@ async fn confine(making: &Making, container: &Container, program: &Program, fold
         user,
         group,
         groups: groups.collect(),
+        capabilities: capabilities(own)?,
         no_new_privileges: own.and_then(|own| own.allow_privilege_escalation) == Some(false),
         command: words(container, program, &environment),
         environment,
@@ -403,6 +405,46 @@ fn identity(pod: &Pod, container: &Container, program: &Program) -> anyhow::Resu
         bail!("container has runAsNonRoot and image will run as root");
     }
     Ok((user, group.map_or(Ok(program.user.1), u32::try_from)?))
+}
+
+/// What runtimes leave to the root of a container (`containerd: pkg/oci/spec.go`).
+const USUAL: [Capability; 14] = [
+    Capability::CAP_AUDIT_WRITE,
+    Capability::CAP_CHOWN,
+    Capability::CAP_DAC_OVERRIDE,
+    Capability::CAP_FOWNER,
+    Capability::CAP_FSETID,
+    Capability::CAP_KILL,
+    Capability::CAP_MKNOD,
+    Capability::CAP_NET_BIND_SERVICE,
+    Capability::CAP_NET_RAW,
+    Capability::CAP_SETFCAP,
+    Capability::CAP_SETGID,
+    Capability::CAP_SETPCAP,
+    Capability::CAP_SETUID,
+    Capability::CAP_SYS_CHROOT,
+];
+
+/// Its capabilities: the usual ones, without what it drops, with what it adds.
+fn capabilities(own: Option<&SecurityContext>) -> anyhow::Result<CapsHashSet> {
+    if own.and_then(|own| own.privileged) == Some(true) {
+        return Ok(caps::all());
+    }
+    let named = |list: Option<&Vec<String>>| -> anyhow::Result<CapsHashSet> {
+        let list = list.into_iter().flatten();
+        let named = list.map(|name| match name.as_str() {
+            "ALL" => Ok(caps::all()),
+            name => {
+                Ok([format!("CAP_{name}").parse().with_context(|| format!("there is no capability {name}"))?].into())
+            }
+        });
+        Ok(named.collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect())
+    };
+    let wanted = own.and_then(|own| own.capabilities.as_ref());
+    let (added, dropped) =
+        (named(wanted.and_then(|of| of.add.as_ref()))?, named(wanted.and_then(|of| of.drop.as_ref()))?);
+    let left = USUAL.into_iter().filter(|capability| !dropped.contains(capability));
+    Ok(left.chain(added).collect())
 }
 
 impl Process {

@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, bail, ensure};
+use caps::{CapSet, CapsHashSet};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
@@ -44,6 +45,8 @@ pub(super) struct Confined {
     pub(super) group: u32,
     pub(super) groups: Vec<u32>,
     pub(super) no_new_privileges: bool,
+    /// What a process of root has, and no process more.
+    pub(super) capabilities: CapsHashSet,
     pub(super) environment: Vec<(String, String)>,
     pub(super) command: Vec<String>,
 }
@@ -297,6 +300,10 @@ fn make_folder(path: &Path) -> anyhow::Result<()> {
 fn embody(confined: &Confined, command: &[String]) -> anyhow::Result<Infallible> {
     chroot(&confined.root()).context("going to the container's root")?;
     chdir(&confined.directory).with_context(|| format!("going to {}", confined.directory.display()))?;
+    // What is not in the bounding set is lost with the next program.
+    for lost in caps::runtime::procfs_all_supported(None)?.difference(&confined.capabilities) {
+        caps::drop(None, CapSet::Bounding, *lost).with_context(|| format!("giving up {lost}"))?;
+    }
     let groups: Vec<Gid> = confined.groups.iter().map(|group| Gid::from_raw(*group)).collect();
     setgroups(&groups).context("setting groups")?;
     setgid(Gid::from_raw(confined.group)).context("setting the group")?;
@@ -339,7 +346,7 @@ mod tests {
         symlink("../../../etc", root.join("var/etc")).unwrap();
         let confined: Confined = serde_json::from_value(serde_json::json!({
             "netns": null, "hostname": "", "image": null, "folder": folder, "read_only": false, "mounts": [], "directory": "/",
-            "user": 0, "group": 0, "groups": [], "no_new_privileges": false, "environment": [], "command": [],
+            "user": 0, "group": 0, "groups": [], "no_new_privileges": false, "capabilities": [], "environment": [], "command": [],
         }))
         .unwrap();
         let outside = |path: &str| confined.outside(Path::new(path));
