@@ -92,11 +92,14 @@ test-real: tools $(ENVOY) $(GRPC) $(CLUSTER_TOOLS)
 	$(CARGO) build --locked -p tests -p bed --features bed/cluster --bin cluster
 	$(CARGO) test --locked -p tests --test envoy -- --test-threads 1
 	CARGO="$(CARGO)" PROFILE=dev hack/images/build.sh
+	sha256sum target/images/*.tar >target/images/first
 	$(CARGO) test --locked -p tests --test kubernetes -- --test-threads 1
 	target/debug/meltemi demo --once --mode loopback
 	target/debug/meltemi demo --once
 	hack/demo-as-user.sh
 	$(MAKE) --no-print-directory mesh
+	@echo "made twice, the images are the same:"
+	sha256sum --check target/images/first
 
 # What the API server is told of Istio's kinds, made of the types in crates/api, and what is installed beside them.
 crds:
