@@ -8,6 +8,7 @@ mod certificates;
 mod clients;
 mod cluster;
 mod counts;
+mod edge;
 mod memory;
 mod reviews;
 mod secured;
