@@ -185,12 +185,14 @@ impl Found<'_> {
             covers.push(Hostname::new(&format!("*.{parent}")));
             rest = parent;
         }
-        let entries: Vec<_> = covers.iter().flat_map(|host| db.bucket::<EntriesByHost>(host)).collect();
-        let ports = entries.iter().flat_map(|(_, row)| row.spec.ports.iter().map(|port| port.number));
-        let mut ports: Vec<u16> = ports.collect();
+        let found: Vec<_> = covers.iter().map(|host| db.bucket::<EntriesByHost>(host)).collect();
+        let mut ports = Vec::new();
+        for (_, row) in found.iter().flatten() {
+            ports.extend(row.spec.ports.iter().map(|port| port.number));
+        }
         ports.sort_unstable();
         ports.dedup();
-        (!entries.is_empty()).then_some(Ports(ports))
+        found.iter().any(|entries| !entries.is_empty()).then_some(Ports(ports))
     }
 
     fn gateway(&mut self, gateway: &Gateway) {

@@ -3,13 +3,12 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use imbl::OrdMap;
-
 use crate::declare::{Index, Input};
 use crate::erased::{Erased, typed};
+use crate::sorted::Sorted;
 
 /// The items of one bucket by the key of their row.
-pub type Members<I> = OrdMap<<<I as Index>::Of as Input>::Key, <I as Index>::Item>;
+pub type Members<I> = Sorted<<<I as Index>::Of as Input>::Key, <I as Index>::Item>;
 
 /// Gives a bucket's members after an edit, or `None` when the edit changes nothing.
 pub(crate) type Apply = Box<dyn FnOnce(Option<&Erased>) -> Option<Erased>>;
@@ -65,7 +64,7 @@ impl<I: Index> AnyIndex for IndexOps<I> {
 }
 
 fn edit<I: Index>(members: Option<&Erased>, row: <I::Of as Input>::Key, item: Option<I::Item>) -> Option<Erased> {
-    let mut members = members.map_or_else(Members::<I>::new, |members| typed::<Members<I>>(members).clone());
+    let mut members = members.map_or_else(Members::<I>::default, |members| typed::<Members<I>>(members).clone());
     let unchanged = match (members.get(&row), &item) {
         (Some(old), Some(new)) => old == new,
         (None, None) => true,

@@ -23,6 +23,7 @@ mod ids;
 mod index;
 mod reader;
 mod scratch;
+mod sorted;
 mod sweep;
 mod table;
 
@@ -34,4 +35,5 @@ pub use executor::{Executor, Inline};
 pub use ids::RowId;
 pub use index::Members;
 pub use reader::Reader;
+pub use sorted::Sorted;
 pub use table::Schema;

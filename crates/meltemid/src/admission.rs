@@ -38,7 +38,7 @@ const LONGEST: usize = 6 * 1024 * 1024;
 /// A client that does not finish its handshake by then is gone.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// What was applied just before an object, from the same file, is known by then: only what is still missing then is warned of.
-const JUST_BEFORE: Duration = Duration::from_millis(40);
+const JUST_BEFORE: Duration = Duration::from_millis(25);
 /// Connections at a time; there are as many as API servers.
 const MOST: usize = 256;
 

@@ -56,7 +56,8 @@ pub fn schema() -> Schema {
 pub struct Mesh {
     db: Db,
     base: Arc<Base>,
-    origins: imbl::HashMap<ObjectId, Origin>,
+    /// Sorted, since a hash map of as many takes several times the memory.
+    origins: imbl::OrdMap<ObjectId, Origin>,
     door: Door,
 }
 
@@ -76,7 +77,7 @@ impl Mesh {
         let mut txn = Txn::default();
         txn.set::<Bases>((), base.clone());
         db.commit(txn, &graph::Inline);
-        Self { db, base: Arc::new(base), origins: imbl::HashMap::new(), door: Door::default() }
+        Self { db, base: Arc::new(base), origins: imbl::OrdMap::new(), door: Door::default() }
     }
 
     /// The tables.

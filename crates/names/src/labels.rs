@@ -4,26 +4,26 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Name;
 
-/// The labels of an object. Clones share the map.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
+/// The labels of an object, sorted by their keys. Clones share them.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema)]
 #[schemars(description = "")]
-pub struct Labels(Arc<BTreeMap<Name, Name>>);
+pub struct Labels(#[schemars(with = "BTreeMap<Name, Name>")] Arc<[(Name, Name)]>);
 
 impl Labels {
     /// The value of a label.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Name> {
-        self.0.get(key)
+        let at = self.0.binary_search_by(|(own, _)| own.as_str().cmp(key)).ok()?;
+        Some(&self.0[at].1)
     }
 
     /// In order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&Name, &Name)> {
-        self.0.iter()
+        self.0.iter().map(|(key, value)| (key, value))
     }
 
     /// Whether there are none.
@@ -47,7 +47,21 @@ impl Labels {
 
 impl<K: Into<Name>, V: Into<Name>> FromIterator<(K, V)> for Labels {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        Self(Arc::new(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect()))
+        // Of equal keys the last one counts.
+        let sorted: BTreeMap<Name, Name> = pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        Self(sorted.into_iter().collect())
+    }
+}
+
+impl Serialize for Labels {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Labels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(BTreeMap::<Name, Name>::deserialize(deserializer)?.into_iter().collect())
     }
 }
 

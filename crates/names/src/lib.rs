@@ -6,6 +6,7 @@ mod host;
 mod labels;
 mod name;
 mod protocol;
+mod shared;
 mod spiffe;
 
 pub use cluster::{ClusterName, Direction};

@@ -97,12 +97,26 @@ impl Watched {
     }
 }
 
-/// Annotations of pods are for kubelets and operators; only Istio's mean something here.
+/// Annotations of pods are for kubelets and operators; only Istio's mean something here. Of their ports those count that have names, of their
+/// conditions whether they are ready.
 fn narrow_pod(map: &mut Map<String, Value>) {
     let annotations = map.get_mut("metadata").and_then(|meta| meta.get_mut("annotations"));
     if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
         annotations.retain(|key, _| key.split('/').next().is_some_and(|domain| domain.ends_with("istio.io")));
     }
+    let list = |value: Option<&mut Value>, keep: fn(&mut Value) -> bool| {
+        if let Some(list) = value.and_then(Value::as_array_mut) {
+            list.retain_mut(keep);
+        }
+    };
+    list(map.get_mut("status").and_then(|status| status.get_mut("conditions")), |condition| condition["type"] == "Ready");
+    list(map.get_mut("spec").and_then(|spec| spec.get_mut("containers")), |container| {
+        let ports = container.get_mut("ports").and_then(Value::as_array_mut);
+        ports.is_some_and(|ports| {
+            ports.retain(|port| port.get("name").is_some());
+            !ports.is_empty()
+        })
+    });
 }
 
 /// Of ConfigMaps elsewhere only certificates count; they may be as large as they like otherwise.
