@@ -171,6 +171,29 @@ fn secret() -> impl Strategy<Value = String> {
     })
 }
 
+fn ingress() -> impl Strategy<Value = String> {
+    let class = prop::sample::select(vec!["", "ingressClassName: a, ", "ingressClassName: b, "]);
+    let rules = prop::sample::select(vec![
+        "rules: [{http: {paths: [{path: /p, pathType: Prefix, backend: BACKEND}]}}]",
+        "rules: [{host: far.test, http: {paths: [{path: /, pathType: Prefix, backend: BACKEND}, {path: /p, pathType: Exact, backend: BACKEND}]}}]",
+        "defaultBackend: BACKEND, rules: [{host: far.test, http: {paths: [{path: /q, pathType: Prefix, backend: BACKEND}]}}]",
+        "defaultBackend: BACKEND, tls: [{hosts: [far.test], secretName: a}, {hosts: [b.test], secretName: b}]",
+    ]);
+    let backend = prop::sample::select(vec![
+        "{service: {name: a, port: {number: 80}}}",
+        "{service: {name: b, port: {name: http}}}",
+    ]);
+    let one = (name(), namespace(), class, rules, backend).prop_map(|(name, namespace, class, rules, backend)| {
+        let spec = format!("{{{class}{}}}", rules.replace("BACKEND", backend));
+        format!("apiVersion: networking.k8s.io/v1\nkind: Ingress\n{}spec: {spec}\n", meta(name, namespace))
+    });
+    let controllers = prop::sample::select(vec!["istio.io/ingress-controller", "example.com/other"]);
+    let class = (name(), controllers).prop_map(|(name, controller)| {
+        format!("apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {{name: {name}}}\nspec: {{controller: {controller}}}\n")
+    });
+    prop_oneof![3 => one, 1 => class]
+}
+
 fn others() -> impl Strategy<Value = String> {
     let entry = (name(), namespace(), prop::sample::select(vec!["far.test", "*.wild.test", "deep.wild.test"]), export()).prop_map(
         |(name, namespace, host, export)| {
@@ -199,6 +222,8 @@ fn others() -> impl Strategy<Value = String> {
     });
     let mesh = prop::sample::select(vec![
         "",
+        "ingressControllerMode: DEFAULT",
+        "{ingressControllerMode: DEFAULT, ingressSelector: far}",
         "outboundTrafficPolicy: {mode: REGISTRY_ONLY}",
         "defaultServiceExportTo: ['.']",
         "connectTimeout: 3s",
@@ -211,7 +236,7 @@ fn others() -> impl Strategy<Value = String> {
     let labelled = (namespace(), prop::sample::select(vec!["in: 'yes'", "in: 'no'"])).prop_map(|(name, labels)| {
         format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{{labels}}}}}\n")
     });
-    prop_oneof![entry, sidecar, gateway, opening, secret(), mesh, labelled]
+    prop_oneof![entry, sidecar, gateway, opening, secret(), mesh, labelled, ingress()]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -237,7 +262,7 @@ fn node(id: u64, kind: u8) -> NodeFacts {
     NodeFacts {
         id: format!("{of}~10.1.0.{}~p{id}.{namespace}~{namespace}.svc.cluster.local", id % 3),
         texts,
-        labels: [("app", app)].into_iter().collect(),
+        labels: [("app", app), ("istio", "ingressgateway")].into_iter().collect(),
         vhds: kind != 1,
         secrets: if id < 3 { SecretAccess::All } else { SecretAccess::Denied },
         ..NodeFacts::default()
@@ -404,4 +429,38 @@ fn an_edit_rebuilds_what_it_explains_and_no_more() {
     // Two of them asked for names: one line is encoded anew, and put into the table of each namespace that asked.
     let moved = world.apply(vec![Step::Put(texts[1].replace("10.96.0.2", "10.96.0.3"))]);
     assert_eq!(moved.rebuilt_by_table().get("lines of name tables"), Some(&1), "{:?}", moved.rebuilt_by_table());
+}
+
+#[test]
+fn an_edit_of_a_path_rebuilds_the_virtual_host_and_no_listener() {
+    let mut world = World::new();
+    let service = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: Service\n{}spec: {{clusterIP: 10.96.0.1, ports: [{{name: http, port: 80}}]}}\n",
+            meta(name, "shop")
+        )
+    };
+    let ingress = |name: &str, host: &str, path: &str, status: &str| {
+        format!(
+            "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: {name}, namespace: shop, annotations: \
+             {{kubernetes.io/ingress.class: istio}}}}\nspec: {{rules: [{{host: {host}, http: {{paths: [{{path: {path}, pathType: Prefix, \
+             backend: {{service: {{name: a, port: {{number: 80}}}}}}}}]}}}}]}}\nstatus: {status}\n"
+        )
+    };
+    world.apply(vec![
+        Step::Put(service("a")),
+        Step::Put(ingress("one", "one.test", "/a", "{}")),
+        Step::Put(ingress("two", "two.test", "/a", "{}")),
+        Step::Connect(0, 4),
+        Step::Connect(1, 0),
+    ]);
+    let edited = world.apply(vec![Step::Put(ingress("one", "one.test", "/b", "{}"))]);
+    let rebuilt: Vec<_> = edited.rebuilt_by_table().iter().map(|(table, count)| (*table, *count)).collect();
+    let expected =
+        [("ingress gateway", 1), ("ingress reference", 1), ("ingress rule", 1), ("resource", 1), ("virtual host", 1)];
+    assert_eq!(rebuilt, expected);
+    let addresses = "{loadBalancer: {ingress: [{ip: 192.0.2.1}]}}";
+    let addressed = world.apply(vec![Step::Put(ingress("one", "one.test", "/b", addresses))]);
+    let rebuilt: Vec<_> = addressed.rebuilt_by_table().keys().copied().collect();
+    assert_eq!(rebuilt, ["ingress gateway", "ingress rule"], "nothing follows from a status");
 }

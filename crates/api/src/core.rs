@@ -22,7 +22,7 @@ use crate::{ApiKind, Body, Issues, Kind, ObjectMeta};
 #[serde(default)]
 pub struct KubeNamespace {}
 
-/// A Kubernetes Node: its labels, and the version of its kubelet.
+/// A Kubernetes Node: its labels, its addresses, and the version of its kubelet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Node {
@@ -36,6 +36,19 @@ pub struct Node {
 pub struct NodeStatus {
     /// What runs there.
     pub node_info: NodeSystemInfo,
+    /// Where it can be reached.
+    pub addresses: Vec<NodeAddress>,
+}
+
+/// An address of a Node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodeAddress {
+    /// From where: InternalIP, ExternalIP, Hostname and others.
+    #[serde(rename = "type")]
+    pub r#type: Name,
+    /// The address.
+    pub address: Name,
 }
 
 /// What runs on a Node.

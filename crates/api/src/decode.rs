@@ -27,9 +27,6 @@ pub enum Mode {
 /// Groups of Istio whose objects are input of its installers and not of a mesh.
 const INSTALLERS: [&str; 2] = ["install.istio.io", "operator.istio.io"];
 
-/// istiod serves these.
-const INGRESS: &str = "an Ingress is not served, and gets no address: a Gateway and a VirtualService say the same";
-
 /// Whether a kind that is not known there is a mistake, and not just somebody else's.
 fn is_ours(group: &str) -> bool {
     group.ends_with(".istio.io") && !INSTALLERS.contains(&group)
@@ -94,13 +91,12 @@ fn one(value: &Value, prefix: &str, document: &Document, mode: Mode) -> (Option<
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let Some(kind) = Kind::find(group, kind_name) else {
-        let (severity, message) = match (is_ours(group), group, kind_name) {
-            (true, ..) => {
+        let (severity, message) = match is_ours(group) {
+            true => {
                 let severity = if mode == Mode::Strict { Severity::Error } else { Severity::Info };
                 (severity, format!("there is no kind {kind_name} in {api_version}"))
             }
-            (false, "networking.k8s.io", "Ingress") => (Severity::Warning, INGRESS.to_owned()),
-            (false, ..) => {
+            false => {
                 let message = format!("kind {kind_name} of {api_version} is not one that is looked at; skipped");
                 (Severity::Info, message)
             }

@@ -91,6 +91,8 @@ macro_rules! for_each_kind {
             nodes: Node,
             secrets: Secret,
             config_maps: ConfigMap,
+            ingresses: Ingress,
+            ingress_classes: IngressClass,
         }
     };
 }

@@ -67,6 +67,8 @@ pub(crate) fn note(kind: Kind, body: &Value, inner: &str, issues: &mut Issues) {
         }
         Kind::ConfigMap
         | Kind::EndpointSlice
+        | Kind::Ingress
+        | Kind::IngressClass
         | Kind::KubeNamespace
         | Kind::Node
         | Kind::PeerAuthentication

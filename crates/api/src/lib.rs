@@ -10,6 +10,7 @@ mod decode;
 mod definition;
 mod expressions;
 pub mod extensions;
+pub mod ingress;
 mod issue;
 mod kinds;
 mod ledger;
@@ -37,6 +38,7 @@ pub use object::{Message, ObjectId, ObjectMeta, Origin, Said};
 
 pub use crate::core::{ConfigMap, EndpointSlice, KubeNamespace, Node, Pod, Secret, Service};
 pub use extensions::{TrafficExtension, WasmPlugin};
+pub use ingress::{Ingress, IngressClass};
 pub use networking::{
     DestinationRule, EnvoyFilter, Gateway, ProxyConfig, ServiceEntry, Sidecar, VirtualService, WorkloadEntry,
     WorkloadGroup,

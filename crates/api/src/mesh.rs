@@ -66,6 +66,19 @@ pub struct MeshConfig {
     pub access_log_file: Name,
     /// Format of that log.
     pub access_log_format: Name,
+    /// Which Ingresses are served.
+    pub ingress_controller_mode: IngressControllerMode,
+    /// The class of those whose annotation names one.
+    pub ingress_class: Name,
+    /// The Service over which they are reached; when empty, the nodes of the gateways.
+    pub ingress_service: Name,
+    /// Value of the label `istio` of the gateways that serve them; the Service's name when empty.
+    pub ingress_selector: Name,
+}
+
+keywords! {
+    /// Which Ingresses are served: those that name a class of ours; those without class too; none.
+    pub enum IngressControllerMode { Unspecified = "UNSPECIFIED", Off = "OFF", Default = "DEFAULT", Strict = "STRICT" }
 }
 
 /// Selects by labels, as Kubernetes does: everything written has to hold.
@@ -136,6 +149,10 @@ impl Default for MeshConfig {
             discovery_selectors: Vec::new(),
             access_log_file: Name::default(),
             access_log_format: Name::default(),
+            ingress_controller_mode: IngressControllerMode::Strict,
+            ingress_class: Name::from("istio"),
+            ingress_service: Name::from("istio-ingressgateway"),
+            ingress_selector: Name::default(),
         }
     }
 }

@@ -106,6 +106,9 @@ pub struct Settings {
     /// Namespace of mesh-wide objects.
     #[arg(long, default_value = "istio-system", value_name = "NAMESPACE", env = "POD_NAMESPACE")]
     pub root_namespace: String,
+    /// Namespace of the gateways that serve Ingresses, and of the Service in front of them; that of mesh-wide objects without it.
+    #[arg(long, value_name = "NAMESPACE", env = "K8S_INGRESS_NS")]
+    pub ingress_namespace: Option<String>,
     /// When injected proxies are init containers that stay: auto (where all nodes know them for good), true, false.
     #[arg(long, default_value = "auto", value_name = "WHEN", env = "ENABLE_NATIVE_SIDECARS", value_parser = NativeSidecars::parse)]
     pub native_sidecars: NativeSidecars,
@@ -208,6 +211,7 @@ impl Settings {
                 "default" => Name::from("istio"),
                 other => Name::from(format!("istio-{other}")),
             },
+            ingress_namespace: Name::from(self.ingress_namespace.as_ref().unwrap_or(&self.root_namespace)),
             revision: Name::from(&self.revision),
         }
     }

@@ -1,15 +1,15 @@
 //! The mesh, derived from checked inputs: which services there are and who sees them, where their endpoints are, which rules hold
 //! for whom, and what a proxy is. Says what is meant, not how Envoy is told: that is `translate`.
 //!
-//! Read in this order: [`inputs`] (ground state), [`settings`], [`services`], [`endpoints`], [`policy`], [`rules`], [`scopes`],
-//! [`gateways`], [`proxies`]. Each file holds a few tables; each table's builder reads tables of lower levels only:
+//! Read in this order: [`inputs`] (ground state), [`settings`], [`services`], [`endpoints`], [`policy`], [`rules`], [`ingress`],
+//! [`scopes`], [`gateways`], [`proxies`]. Each file holds a few tables; each table's builder reads tables of lower levels only:
 //!
 //! | level | tables |
 //! |---|---|
 //! | 0 | objects, proxies, indexes |
 //! | 1 | [`settings::Settings`] |
-//! | 2 | [`services::Services`], [`policy::Policies`], [`rules::Rules`] |
-//! | 3 | [`services::Visible`], [`endpoints::Endpoints`] |
+//! | 2 | [`services::Services`], [`policy::Policies`], [`rules::Rules`], [`ingress::IngressRules`], [`ingress::IngressGateways`] |
+//! | 3 | [`services::Visible`], [`endpoints::Endpoints`], [`ingress::IngressRefs`] |
 //! | 4 | [`policy::Resolutions`] |
 //! | 5 | [`scopes::Catalogs`] |
 //! | 6 | [`proxies::Facets`] |
@@ -18,6 +18,7 @@ mod door;
 pub mod endpoints;
 pub mod export;
 pub mod gateways;
+pub mod ingress;
 pub mod inputs;
 pub mod mesh;
 pub mod peers;

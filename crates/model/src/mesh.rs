@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use api::mesh::MeshConfig;
-use api::{AnyObject, ApiKind, Checked, ObjectId, Origin};
+use api::{AnyObject, ApiKind, Checked, ConfigMap, ObjectId, Origin};
 use graph::{Changes, Db, Executor, Schema, Txn};
 use names::{Name, Namespace};
 
 use crate::door::{Change, Door, Incoming};
 use crate::proxies::{AskedForNames, FoundAccess, Proxies, Proxy, ProxyId, SecretAccess};
-use crate::settings::{Base, Bases, Settings, TrustBundle};
-use crate::{Id, Objects, Row, endpoints, gateways, peers, policy, proxies, rules, scopes, services, settings};
+use crate::settings::{Base, Bases, MeshSettings, Settings, TrustBundle};
+use crate::{
+    Id, Objects, Row, endpoints, gateways, ingress, peers, policy, proxies, rules, scopes, services, settings,
+};
 
 /// The model's tables; `translate` adds its own on top.
 #[must_use]
@@ -34,6 +35,8 @@ pub fn schema() -> Schema {
         .index::<rules::SourceLabels>()
         .index::<scopes::SidecarsByNamespace>()
         .index::<gateways::GatewaySelectors>()
+        .index::<ingress::Ingresses>()
+        .index::<ingress::IngressesByHost>()
         .index::<proxies::SlicesByAddress>()
         .index::<proxies::SelectingServices>()
         .index::<proxies::SelectingEntries>()
@@ -43,6 +46,9 @@ pub fn schema() -> Schema {
         .derived::<peers::NamespacePeers>()
         .derived::<policy::Policies>()
         .derived::<rules::Rules>()
+        .derived::<ingress::IngressGateways>()
+        .derived::<ingress::IngressRules>()
+        .derived::<ingress::IngressRefs>()
         .derived::<services::Visible>()
         .derived::<endpoints::Endpoints>()
         .derived::<endpoints::Accounts>()
@@ -95,8 +101,15 @@ impl Mesh {
     /// The mesh's trust domain.
     #[must_use]
     pub fn trust_domain(&self) -> Name {
-        let settings = self.db.row::<Settings>(&());
-        settings.map_or_else(|| MeshConfig::default().trust_domain, |settings| settings.mesh.trust_domain.clone())
+        self.settings().mesh.trust_domain.clone()
+    }
+
+    /// The mesh's settings; while no row depends on them, as they are written.
+    #[must_use]
+    pub fn settings(&self) -> Arc<MeshSettings> {
+        let written = || self.db.input::<Objects<ConfigMap>>(&MeshSettings::place(&self.base));
+        let read = || Arc::new(MeshSettings::new((*self.base).clone(), written().as_deref()));
+        self.db.row::<Settings>(&()).unwrap_or_else(read)
     }
 
     /// Where an object came from, as of its last edit.

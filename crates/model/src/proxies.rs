@@ -10,6 +10,7 @@ use graph::{Derived, Index, Input, Reader};
 use names::{Hostname, Labels, Name, Namespace, Protocol, Selector};
 
 use crate::endpoints::{Locality, takes_mutual_tls};
+use crate::gateways::GatewayId;
 use crate::peers::{Peers, Policies};
 use crate::scopes::{self, Scope};
 use crate::services::{ServiceId, Services, Target};
@@ -286,8 +287,8 @@ pub struct Facet {
     pub network: Name,
     /// What it can do.
     pub caps: Caps,
-    /// The gateways that select it, for routers: their ids, oldest first.
-    pub gateways: Arc<Vec<Id>>,
+    /// The gateways that select it, for routers: oldest first.
+    pub gateways: Arc<Vec<GatewayId>>,
     /// For routers: service port → target port of the services it belongs to.
     pub port_map: Arc<BTreeMap<u16, u16>>,
     /// It may not bind ports below 1024.

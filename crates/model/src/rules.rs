@@ -184,6 +184,8 @@ pub struct Rule {
     pub domain: Name,
     /// What it says.
     pub spec: Arc<VirtualService>,
+    /// It is what Ingresses say: its prefixes are whole parts of paths between slashes.
+    pub ingress: bool,
 }
 
 impl Rule {
@@ -191,6 +193,15 @@ impl Rule {
     #[must_use]
     pub fn host(&self, written: &str) -> Hostname {
         Hostname::resolve(written, &self.id.namespace, &self.domain)
+    }
+
+    /// Where it was written, in words.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match (self.ingress, self.hosts.first()) {
+            (true, Some(host)) => format!("Ingresses with host {host}"),
+            _ => format!("VirtualService {}/{}", self.id.namespace, self.id.name),
+        }
     }
 }
 
@@ -210,7 +221,7 @@ impl Derived for Rules {
             true => Arc::new(delegates::merged(&row, read)),
             false => row.spec.clone(),
         };
-        Some(Rule { id: id.clone(), hosts, domain: row.domain.clone(), spec })
+        Some(Rule { id: id.clone(), hosts, domain: row.domain.clone(), spec, ingress: false })
     }
 }
 

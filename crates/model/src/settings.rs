@@ -7,7 +7,7 @@ use api::mesh::MeshConfig;
 use graph::{Derived, Input, Reader};
 use names::{Name, Namespace};
 
-use crate::{Id, Objects};
+use crate::{Id, Objects, Row};
 
 /// What is fixed at start: the one row of its table.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,6 +20,8 @@ pub struct Base {
     pub domain: Name,
     /// Name of the ConfigMap with the settings: `istio`, or `istio-<revision>`.
     pub config_map: Name,
+    /// Namespace of the gateways that serve Ingresses, and of the Service in front of them.
+    pub ingress_namespace: Namespace,
     /// The revision of this control plane: objects with label `istio.io/rev` of another are not used.
     pub revision: Name,
 }
@@ -33,6 +35,7 @@ impl Base {
             cluster: Name::from("Kubernetes"),
             domain: Name::from("cluster.local"),
             config_map: Name::from("istio"),
+            ingress_namespace: Name::from("istio-system"),
             revision: Name::from("default"),
         }
     }
@@ -72,6 +75,20 @@ pub struct MeshSettings {
     pub mesh: Arc<MeshConfig>,
 }
 
+impl MeshSettings {
+    /// The ConfigMap in which they are.
+    pub(crate) fn place(base: &Base) -> Id {
+        Id { cluster: base.cluster.clone(), namespace: base.root_namespace.clone(), name: base.config_map.clone() }
+    }
+
+    /// As they are written there.
+    pub(crate) fn new(base: Base, written: Option<&Row<ConfigMap>>) -> Self {
+        let text = written.and_then(|map| map.spec.data.get("mesh")).map_or("", |text| text.as_str());
+        let (mesh, _issues) = MeshConfig::from_yaml(text);
+        Self { base, mesh: Arc::new(mesh) }
+    }
+}
+
 /// The table of [`MeshSettings`]: one row.
 pub struct Settings;
 
@@ -83,12 +100,8 @@ impl Derived for Settings {
 
     fn build((): &(), read: &mut Reader<'_>) -> Option<MeshSettings> {
         let base = read.input::<Bases>(&()).map(|base| (*base).clone()).unwrap_or_default();
-        let id =
-            Id { cluster: base.cluster.clone(), namespace: base.root_namespace.clone(), name: base.config_map.clone() };
-        let written = read.input::<Objects<ConfigMap>>(&id);
-        let text = written.as_ref().and_then(|map| map.spec.data.get("mesh")).map_or("", |text| text.as_str());
-        let (mesh, _issues) = MeshConfig::from_yaml(text);
-        Some(MeshSettings { base, mesh: Arc::new(mesh) })
+        let written = read.input::<Objects<ConfigMap>>(&MeshSettings::place(&base));
+        Some(MeshSettings::new(base, written.as_deref()))
     }
 }
 

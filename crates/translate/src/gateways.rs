@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use graph::Reader;
+use model::Row;
+use model::gateways::{self, Bound, GatewayId, RuleId, gateway};
 use model::networking::{Gateway, L4MatchAttributes, RouteDestination, Server, ServerTlsMode};
-use model::rules::{Rule, Rules, RulesByGateway, gateway_name};
+use model::rules::{Rule, gateway_name};
 use model::scopes::Catalogs;
-use model::settings::settings;
-use model::{Id, Objects, Row};
 use names::{ClusterName, Hostname, Name, Protocol};
 
 use crate::keys::{For, GatewayListener, HostKey, OpaqueChain, Router, Routing, Serving, TableKey, TlsServer};
@@ -25,19 +25,24 @@ pub(crate) struct Plan {
 
 #[derive(Clone)]
 struct Placed {
-    gateway: Id,
+    gateway: GatewayId,
     number: usize,
     row: Arc<Row<Gateway>>,
 }
 
 impl Placed {
+    /// The object's name; of an Ingress, that of the Gateway which it becomes.
+    fn name(&self) -> (&Name, &Name) {
+        (&self.row.meta.namespace, &self.row.meta.name)
+    }
+
     fn server(&self) -> &Server {
         &self.row.spec.servers[self.number]
     }
 
     /// Its name in notes.
     fn told(&self) -> String {
-        format!("Gateway {}/{} spec.servers[{}]", self.gateway.namespace, self.gateway.name, self.number)
+        format!("{} spec.servers[{}]", self.gateway.told(), self.number)
     }
 
     fn protocol(&self) -> Protocol {
@@ -76,7 +81,7 @@ impl Placed {
         let port_name = self.server().port.as_ref().map(|port| port.name.clone()).unwrap_or_default();
         let bind = self.server().bind.clone();
         let suffix = if bind.is_empty() { String::new() } else { format!(".{bind}") };
-        let (gateway, namespace) = (&self.gateway.name, &self.gateway.namespace);
+        let (namespace, gateway) = self.name();
         Name::from(format!("https.{}.{port_name}.{gateway}.{namespace}{suffix}", self.declared_port()))
     }
 
@@ -85,7 +90,7 @@ impl Placed {
         self.server().hosts.iter().map(|written| match written.split_once('/') {
             None => (None, Hostname::new(written)),
             Some(("*", host)) => (None, Hostname::new(host)),
-            Some((".", host)) => (Some(self.gateway.namespace.clone()), Hostname::new(host)),
+            Some((".", host)) => (Some(self.name().0.clone()), Hostname::new(host)),
             Some((namespace, host)) => (Some(Name::from(namespace)), Hostname::new(host)),
         })
     }
@@ -107,7 +112,7 @@ enum Kind {
 pub(crate) fn plans(router: &Router, read: &mut Reader<'_>) -> Vec<Plan> {
     let mut plans = BTreeMap::<(Name, u16), Plan>::new();
     for id in router.gateways.iter() {
-        let Some(row) = read.input::<Objects<Gateway>>(id) else { continue };
+        let Some(row) = gateway(id, read) else { continue };
         for number in 0..row.spec.servers.len() {
             let placed = Placed { gateway: id.clone(), number, row: row.clone() };
             let declared = placed.declared_port();
@@ -227,9 +232,9 @@ impl Plan {
 /// What a host of a table is made of.
 #[derive(Default)]
 struct HostDraft {
-    rules: Vec<(model::inputs::Age, Id)>,
+    rules: Vec<(model::inputs::Age, RuleId)>,
     destinations: BTreeSet<Hostname>,
-    gateways: BTreeSet<Id>,
+    gateways: BTreeSet<(Name, Name)>,
     redirect: bool,
 }
 
@@ -249,6 +254,7 @@ fn hosts(servers: &[Placed], router: &Router, read: &mut Reader<'_>) -> Vec<Arc<
     }
     let catalog = read.row::<Catalogs>(&router.scope);
     let made = drafts.into_iter().map(|(host, mut draft)| {
+        closest(&mut draft.rules);
         draft.rules.sort();
         let rules = draft.rules.into_iter().map(|(_, id)| id).collect();
         let targets = catalog.as_ref().map(|catalog| targets(catalog, &draft.destinations)).unwrap_or_default();
@@ -273,6 +279,17 @@ fn hosts(servers: &[Placed], router: &Router, read: &mut Reader<'_>) -> Vec<Arc<
     hosts
 }
 
+/// Of Ingresses only what they say of the closest host counts, as where all of them share a table.
+fn closest(rules: &mut Vec<(model::inputs::Age, RuleId)>) {
+    let host = |id: &RuleId| match id {
+        RuleId::Ingress(host) => Some(host.clone()),
+        RuleId::Written(_) => None,
+    };
+    let hosts = rules.iter().filter_map(|(_, id)| host(id));
+    let closest = hosts.min_by(|one, other| one.specificity().cmp(&other.specificity()));
+    rules.retain(|(_, id)| host(id).is_none_or(|host| Some(&host) == closest.as_ref()));
+}
+
 /// A table for which there are no hosts: everything is 404.
 fn black_hole(port: u16) -> HostKey {
     HostKey {
@@ -288,21 +305,19 @@ fn black_hole(port: u16) -> HostKey {
 }
 
 fn bind(placed: &Placed, redirect: bool, drafts: &mut BTreeMap<Hostname, HostDraft>, read: &mut Reader<'_>) {
-    let Some(settings) = settings(read) else { return };
-    let default = &settings.mesh.default_virtual_service_export_to;
-    let gateway = (placed.gateway.namespace.clone(), placed.gateway.name.clone());
-    for (id, (rule, export)) in &read.bucket::<RulesByGateway>(&gateway) {
-        if !rule.http || !export.allows(&placed.gateway.namespace, &id.namespace, default) {
+    let (namespace, name) = placed.name();
+    for Bound { id, namespace: of, rule } in gateways::bound(&placed.gateway, &placed.row, read) {
+        if !rule.http {
             continue;
         }
-        for (namespace, served) in placed.hosts() {
-            if namespace.is_some_and(|namespace| namespace != id.namespace) {
+        for (only, served) in placed.hosts() {
+            if only.is_some_and(|only| only != of) {
                 continue;
             }
             for host in rule.hosts.iter().filter_map(|host| narrower(host, &served)) {
                 let draft = drafts.entry(host.clone()).or_default();
                 draft.redirect |= redirect;
-                draft.gateways.insert(placed.gateway.clone());
+                draft.gateways.insert((namespace.clone(), name.clone()));
                 draft.destinations.extend(rule.destinations.iter().cloned());
                 let entry = (rule.age.clone(), id.clone());
                 if !draft.rules.contains(&entry) {
@@ -326,17 +341,18 @@ fn narrower<'a>(a: &'a Hostname, b: &'a Hostname) -> Option<&'a Hostname> {
 
 /// The rules bound to a server's Gateway, oldest first.
 fn bound_rules(placed: &Placed, read: &mut Reader<'_>) -> Vec<Arc<Rule>> {
-    let gateway = (placed.gateway.namespace.clone(), placed.gateway.name.clone());
-    let bucket = read.bucket::<RulesByGateway>(&gateway);
-    let mut ids: Vec<_> =
-        bucket.iter().filter(|(_, (rule, _))| rule.opaque).map(|(id, (rule, _))| (rule.age.clone(), id)).collect();
+    let bound = gateways::bound(&placed.gateway, &placed.row, read).into_iter();
+    let mut ids: Vec<_> = bound.filter(|bound| bound.rule.opaque).map(|bound| (bound.rule.age, bound.id)).collect();
     ids.sort();
-    ids.into_iter().filter_map(|(_, id)| read.row::<Rules>(id)).collect()
+    ids.into_iter().filter_map(|(_, id)| gateways::rule(&id, read)).collect()
 }
 
 fn on_gateway(gateways: &[Name], rule: &Rule, placed: &Placed) -> bool {
-    let mine = (placed.gateway.namespace.clone(), placed.gateway.name.clone());
-    gateways.is_empty() || gateways.iter().any(|name| gateway_name(name, &rule.id.namespace).as_ref() == Some(&mine))
+    let is_mine = |written: &Name| {
+        let named = gateway_name(written, &rule.id.namespace);
+        named.is_some_and(|(namespace, name)| placed.name() == (&namespace, &name))
+    };
+    gateways.is_empty() || gateways.iter().any(is_mine)
 }
 
 /// Chains of a TCP server: the TCP routes of its rules.

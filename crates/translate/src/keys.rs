@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use model::Id;
 use model::endpoints::Locality;
+use model::gateways::{GatewayId, RuleId};
 use model::policy::Client;
 use model::proxies::{Caps, Families, Inbound, Interception, SecretGrant};
 use model::scopes::{Scope, Source, Unknown};
@@ -140,12 +141,12 @@ pub enum Routing {
     Service,
     /// A VirtualService decides, for sidecars.
     Rule(Id),
-    /// VirtualServices decide, merged in this order, for a gateway (or one of several).
+    /// Rules decide, merged in this order, for a gateway (or one of several).
     Gateway {
         /// The rules, oldest first.
-        rules: Arc<Vec<Id>>,
-        /// The Gateways over which the host is served.
-        gateways: Arc<Vec<Id>>,
+        rules: Arc<Vec<RuleId>>,
+        /// Namespaces and names of the Gateways over which the host is served.
+        gateways: Arc<Vec<(Name, Name)>>,
     },
     /// Unknown hosts.
     Unknown(Unknown),
@@ -252,7 +253,7 @@ pub struct Router {
     /// What it can call.
     pub scope: Arc<Scope>,
     /// Its Gateways, oldest first.
-    pub gateways: Arc<Vec<Id>>,
+    pub gateways: Arc<Vec<GatewayId>>,
     /// Ports of the services in front of it, and the ports of the router behind them.
     pub port_map: Arc<BTreeMap<u16, u16>>,
     /// It may not bind ports below 1024.
@@ -298,7 +299,7 @@ pub enum Serving {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TlsServer {
     /// The Gateway that has its settings.
-    pub gateway: Id,
+    pub gateway: GatewayId,
     /// Which of its servers it is.
     pub number: usize,
     /// Server names that it answers to.
@@ -337,7 +338,7 @@ pub struct SecretsKey {
     /// By the rules for what it calls.
     pub scope: Arc<Scope>,
     /// By what it serves.
-    pub gateways: Arc<Vec<Id>>,
+    pub gateways: Arc<Vec<GatewayId>>,
     /// Any rule counts, not only those that select workloads.
     pub router: bool,
 }

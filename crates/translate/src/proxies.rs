@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use graph::{Derived, Reader};
-use model::Objects;
-use model::networking::Gateway;
+use model::gateways::gateway;
 use model::proxies::{Facet, Facets, Kind, ProxyId, SecretAccess};
 
 use crate::gateways;
@@ -114,7 +113,7 @@ fn secrets(facet: &Facet) -> ViewKey {
 
 /// Whether a router passes the mesh's mutual TLS on.
 fn passes_mesh(facet: &Facet, read: &mut Reader<'_>) -> bool {
-    let mut rows = facet.gateways.iter().filter_map(|id| read.input::<Objects<Gateway>>(id));
+    let mut rows = facet.gateways.iter().filter_map(|id| gateway(id, read));
     rows.any(|row| row.spec.servers.iter().any(gateways::passes_mesh))
 }
 

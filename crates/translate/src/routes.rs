@@ -1,7 +1,7 @@
 //! HTTP routes of a virtual host: what VirtualServices say, or what holds without one.
 
 use graph::Reader;
-use model::Id;
+use model::gateways;
 use model::networking::{HttpMatchRequest, HttpRoute};
 use model::rules::{Rule, Rules};
 use model::scopes::Unknown;
@@ -30,8 +30,8 @@ mod retries;
 pub(crate) struct Place<'a> {
     /// The listener's port.
     pub(crate) port: u16,
-    /// The gateways; none for the mesh.
-    pub(crate) gateways: &'a [Id],
+    /// Namespaces and names of the gateways; none for the mesh.
+    pub(crate) gateways: &'a [(Name, Name)],
     /// The client, when rules look at it.
     pub(crate) source: Option<&'a crate::keys::SourceView>,
 }
@@ -42,10 +42,17 @@ pub(crate) fn of_host(key: &HostKey, read: &mut Reader<'_>) -> Vec<Route> {
     match &key.routing {
         Routing::Unknown(unknown) => vec![to_unknown(unknown)],
         Routing::Service => to_service(key, read).into_iter().collect(),
-        Routing::Rule(id) => of_rule(id, &place(&[]), key, read),
+        Routing::Rule(id) => {
+            let rule = read.row::<Rules>(id);
+            rule.map(|rule| of_rule(&rule, &place(&[]), key, read)).unwrap_or_default()
+        }
         Routing::Gateway { rules, gateways } => {
-            let routes: Vec<Route> =
-                rules.iter().flat_map(|id| of_rule(id, &place(gateways.as_slice()), key, read)).collect();
+            let mut routes = Vec::new();
+            for id in rules.iter() {
+                if let Some(rule) = gateways::rule(id, read) {
+                    routes.extend(of_rule(&rule, &place(gateways.as_slice()), key, read));
+                }
+            }
             catch_alls_last(routes)
         }
     }
@@ -101,19 +108,18 @@ fn operation(cluster: &ClusterName) -> Decorator {
     Decorator { operation: format!("{}:{}/*", cluster.host, cluster.port), ..Decorator::default() }
 }
 
-fn of_rule(id: &Id, place: &Place<'_>, key: &HostKey, read: &mut Reader<'_>) -> Vec<Route> {
-    let Some(rule) = read.row::<Rules>(id) else { return Vec::new() };
+fn of_rule(rule: &Rule, place: &Place<'_>, key: &HostKey, read: &mut Reader<'_>) -> Vec<Route> {
     let mut routes = Vec::new();
     for http in &rule.spec.http {
         if http.r#match.is_empty() {
-            routes.extend(one(&rule, http, None, key, read));
+            routes.extend(one(rule, http, None, key, read));
             // Nothing gets past a route without conditions.
             break;
         }
-        for each in http.r#match.iter().filter(|each| matches::holds(each, &rule, place)) {
-            routes.extend(one(&rule, http, Some(each), key, read));
+        for each in http.r#match.iter().filter(|each| matches::holds(each, rule, place)) {
+            routes.extend(one(rule, http, Some(each), key, read));
         }
-        if http.r#match.iter().any(|each| matches::holds(each, &rule, place) && matches::takes_all(each)) {
+        if http.r#match.iter().any(|each| matches::holds(each, rule, place) && matches::takes_all(each)) {
             break;
         }
     }
@@ -142,7 +148,7 @@ fn one(
     };
     let mut route = Route {
         name: name(http, each),
-        r#match: Some(each.map_or_else(everything, matches::envoy)),
+        r#match: Some(each.map_or_else(everything, |each| matches::envoy(each, rule))),
         metadata: Some(istio_metadata([("config", config_path("virtual-service", &rule.id))])),
         decorator,
         action: Some(action),

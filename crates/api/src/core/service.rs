@@ -3,6 +3,7 @@
 use names::{Labels, Name};
 use serde::{Deserialize, Serialize};
 
+use crate::ingress::ReachedAt;
 use crate::scalars::IntOrString;
 
 /// A Kubernetes Service.
@@ -11,6 +12,24 @@ use crate::scalars::IntOrString;
 pub struct Service {
     /// What it is.
     pub spec: ServiceSpec,
+    /// What was made of it.
+    pub status: ServiceStatus,
+}
+
+/// What was made of a Service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServiceStatus {
+    /// Its load balancer.
+    pub load_balancer: LoadBalancerStatus,
+}
+
+/// A load balancer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LoadBalancerStatus {
+    /// Where it can be reached.
+    pub ingress: Vec<ReachedAt>,
 }
 
 /// What a Service is.
@@ -26,6 +45,9 @@ pub struct ServiceSpec {
     /// All virtual addresses.
     #[serde(rename = "clusterIPs")]
     pub cluster_ips: Vec<Name>,
+    /// Addresses outside that lead to it, as somebody has seen to.
+    #[serde(rename = "externalIPs")]
+    pub external_ips: Vec<Name>,
     /// What an ExternalName stands for.
     pub external_name: Option<Name>,
     /// Its pods.

@@ -175,13 +175,3 @@ fn unknown_kinds_of_istio_are_errors_and_those_of_others_are_not() {
     assert_eq!(severity("apps/v1", "Deployment"), Severity::Info);
     assert_eq!(severity("example.com/v1", "VirtualService"), Severity::Info);
 }
-
-#[test]
-fn an_ingress_is_not_skipped_silently() {
-    let text = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: in}\nspec: {}\n";
-    for mode in [Mode::Strict, Mode::Lenient] {
-        let (objects, issues) = read(text, mode);
-        assert!(objects.is_empty() && issues[0].severity == Severity::Warning, "{issues:?}");
-        assert!(issues[0].message.contains("not served"), "{issues:?}");
-    }
-}

@@ -1,8 +1,8 @@
 //! Listeners of gateways: a plain port is one connection manager; a TLS port has a chain for each server, told apart by SNI.
 
 use graph::Reader;
-use model::Objects;
-use model::networking::{Gateway, ServerTlsSettings};
+use model::gateways::gateway;
+use model::networking::ServerTlsSettings;
 use names::Name;
 use proto::envoy::config::core::v3::TrafficDirection;
 use proto::envoy::config::listener::v3::{FilterChain, FilterChainMatch, Listener};
@@ -36,7 +36,7 @@ pub(super) fn listener(key: &GatewayListener, way: Way<'_>, read: &mut Reader<'_
 }
 
 fn chains(way: Way<'_>, server: &TlsServer, prefix: &str, read: &mut Reader<'_>) -> Vec<FilterChain> {
-    let written = read.input::<Objects<Gateway>>(&server.gateway);
+    let written = gateway(&server.gateway, read);
     let written = written.as_ref().and_then(|row| row.spec.servers.get(server.number)?.tls.as_ref());
     let default = ServerTlsSettings::default();
     let written = written.unwrap_or(&default);

@@ -41,9 +41,8 @@ impl<'a> Destinations<'a> {
             None => self.only_port(&host, read).unwrap_or(self.key.port),
         };
         if self.target(&host).is_none() {
-            let about = format!("VirtualService {}/{}", rule.id.namespace, rule.id.name);
             let message = format!("destination {host} is no service that clients of {} can see", self.key.name);
-            read.note(about, message);
+            read.note(rule.told(), message);
         }
         let cluster = ClusterName::outbound(port, subset, &host);
         self.first.get_or_insert_with(|| cluster.clone());

@@ -26,7 +26,7 @@ fn bound(gateways: &[names::Name], rule: &Rule, place: &Place<'_>) -> bool {
     }
     gateways.iter().any(|written| match gateway_name(written, &rule.id.namespace) {
         None => place.gateways.is_empty(),
-        Some((namespace, name)) => place.gateways.iter().any(|id| id.namespace == namespace && id.name == name),
+        Some(named) => place.gateways.contains(&named),
     })
 }
 
@@ -58,10 +58,11 @@ pub(super) fn takes_all(each: &HttpMatchRequest) -> bool {
 }
 
 /// The conditions that Envoy checks.
-pub(super) fn envoy(each: &HttpMatchRequest) -> RouteMatch {
+pub(super) fn envoy(each: &HttpMatchRequest, rule: &Rule) -> RouteMatch {
     let path = match each.uri.as_ref().and_then(StringMatch::kind) {
         None => PathSpecifier::Prefix("/".to_owned()),
         Some(Match::Exact(path)) => PathSpecifier::Path(path.to_owned()),
+        Some(Match::Prefix(prefix)) if rule.ingress => parts(prefix),
         Some(Match::Prefix(prefix)) => PathSpecifier::Prefix(prefix.to_owned()),
         Some(Match::Regex(regex)) => PathSpecifier::SafeRegex(expression(regex)),
     };
@@ -77,6 +78,14 @@ pub(super) fn envoy(each: &HttpMatchRequest) -> RouteMatch {
         headers,
         query_parameters: each.query_params.iter().map(|(name, matcher)| query(name, matcher)).collect(),
         ..RouteMatch::default()
+    }
+}
+
+/// A prefix of whole parts between slashes: `/a` and `/a/` are for `/a` and `/a/b`, and not for `/ab`.
+fn parts(prefix: &str) -> PathSpecifier {
+    match prefix.trim_end_matches('/') {
+        "" => PathSpecifier::Prefix("/".to_owned()),
+        prefix => PathSpecifier::PathSeparatedPrefix(prefix.to_owned()),
     }
 }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use graph::Reader;
-use model::networking::{ClientTlsMode, ClientTlsSettings, Gateway, ServerTlsMode, ServerTlsSettings};
+use model::Id;
+use model::gateways::gateway;
+use model::networking::{ClientTlsMode, ClientTlsSettings, ServerTlsMode, ServerTlsSettings};
 use model::policy::Policies;
 use model::proxies::{SecretAccess, SecretGrant};
 use model::scopes::Catalogs;
-use model::{Id, Objects};
 use names::Name;
 
 use super::Draft;
@@ -22,7 +23,7 @@ type Wanted = BTreeSet<(Name, bool)>;
 pub(super) fn all(key: &SecretsKey, grant: &SecretGrant, draft: &mut Draft, read: &mut Reader<'_>) {
     let mut wanted = Wanted::new();
     for id in key.gateways.iter() {
-        let Some(row) = read.input::<Objects<Gateway>>(id) else { continue };
+        let Some(row) = gateway(id, read) else { continue };
         row.spec.servers.iter().filter_map(|server| server.tls.as_ref()).for_each(|tls| of_server(tls, &mut wanted));
     }
     of_clusters(key, &mut wanted, read);
