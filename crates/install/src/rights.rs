@@ -73,6 +73,9 @@ fn everywhere(values: &Values) -> Vec<Value> {
     rules.extend([
         rule("", &["services", "pods", "namespaces", "nodes", "configmaps", "secrets"], &read),
         rule("discovery.k8s.io", &["endpointslices"], &read),
+        rule("networking.k8s.io", &["ingresses", "ingressclasses"], &read),
+        // Where they can be reached.
+        rule("networking.k8s.io", &["ingresses/status"], &["patch"]),
         // Istio's kinds may come later, or go.
         rule("apiextensions.k8s.io", &["customresourcedefinitions"], &read),
         // Whose token a caller shows.

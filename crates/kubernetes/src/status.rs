@@ -1,6 +1,7 @@
-//! What the control plane writes into the status of Istio's objects, by server-side apply on the status alone: it changes no generation, and
+//! What the control plane writes into the status of Istio's objects and of Ingresses, by server-side apply on the status alone: it changes no generation, and
 //! what others say there stays.
 
+use api::ingress::ReachedAt;
 use api::networking::Allocated;
 use api::{ObjectId, Said};
 use kube::Api;
@@ -14,6 +15,8 @@ use crate::Cluster;
 const ANALYSIS: &str = "meltemi-analysis";
 /// Who gives addresses.
 const ADDRESSES: &str = "meltemi-addresses";
+/// Who says where Ingresses can be reached.
+const INGRESSES: &str = "meltemi-ingress";
 /// Where codes are explained (`istio: pkg/url/url.go`).
 const EXPLAINED: &str = "https://istio.io/latest/docs/reference/config/analysis";
 
@@ -53,6 +56,22 @@ pub async fn address(
     let addresses = addresses.iter().map(|each| json!({ "host": each.host, "value": each.address }));
     let status = json!({ "addresses": addresses.collect::<Vec<_>>() });
     apply(cluster, object, (ADDRESSES, Some(version)), status).await
+}
+
+/// Says where an Ingress can be reached, or takes back what was said. Gives false when the object is gone.
+///
+/// # Errors
+/// When the API server cannot be asked, or refuses.
+pub async fn reached_at(cluster: &Cluster, object: &ObjectId, places: Option<&[ReachedAt]>) -> kube::Result<bool> {
+    let place = |each: &ReachedAt| match each.ip.is_empty() {
+        true => json!({ "hostname": each.hostname }),
+        false => json!({ "ip": each.ip }),
+    };
+    let status = match places {
+        Some(places) => json!({ "loadBalancer": { "ingress": places.iter().map(place).collect::<Vec<_>>() } }),
+        None => json!({}),
+    };
+    apply(cluster, object, (INGRESSES, None), status).await
 }
 
 async fn apply(

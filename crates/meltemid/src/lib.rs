@@ -14,6 +14,7 @@ pub mod debug;
 pub mod discovery;
 mod grants;
 mod impersonation;
+mod ingresses;
 mod istiod;
 mod metrics;
 pub mod publish;

@@ -16,7 +16,7 @@ use crate::control::{Command, Control};
 use crate::settings::Settings;
 use crate::start::Start;
 use crate::tasks::{OnExit, Tasks};
-use crate::{addresses, analysis};
+use crate::{addresses, analysis, ingresses};
 
 /// A source.
 pub(crate) enum Source {
@@ -111,6 +111,7 @@ impl Source {
         if allocates {
             until(tasks, "addresses", stop, addresses::run(cluster.clone(), seen.clone(), lead.clone()));
         }
+        until(tasks, "ingresses", stop, ingresses::run(cluster.clone(), seen.clone(), lead.clone()));
         if let Some(interval) = analysis {
             until(tasks, "analysis", stop, analysis::run(cluster.clone(), seen, lead.clone(), interval));
         }
