@@ -19,6 +19,7 @@ mod dns;
 mod golden;
 mod ground;
 mod grpc;
+mod ingress;
 mod latency;
 mod mutual;
 mod pod;

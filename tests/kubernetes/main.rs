@@ -8,6 +8,7 @@ mod authority;
 mod badday;
 mod cluster;
 mod crds;
+mod ingress;
 mod installed;
 mod keys;
 mod plane;

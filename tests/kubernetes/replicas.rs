@@ -86,13 +86,13 @@ fn replicas_have_equal_bytes_and_a_proxy_that_moves_is_sent_nothing() {
 }
 
 /// A port that is free now.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").port()
 }
 
 /// An application that says its version; its port.
-fn app(version: &str) -> u16 {
+pub(super) fn app(version: &str) -> u16 {
     let port = free_port();
     let app = App { name: "web".to_owned(), version: version.to_owned(), calls: Vec::new() };
     std::thread::spawn(move || {
@@ -173,7 +173,7 @@ impl Replica {
 }
 
 /// Who answers at a gateway.
-fn version(gateway: SocketAddr) -> anyhow::Result<String> {
+pub(super) fn version(gateway: SocketAddr) -> anyhow::Result<String> {
     let answer = bed::http::get(gateway, "web.test", "/", &[])?;
     ensure!(answer.status == 200, "{} {}", answer.status, answer.body);
     Ok(serde_json::from_str::<Answer>(&answer.body)?.version)

@@ -127,6 +127,14 @@ fn run(api_server: &[&str], objects: &[Value], wanted: &BTreeSet<String>) -> (BT
     let outside = "{hosts: [outside.example.com], ports: [{number: 443, name: tls}], resolution: DNS}";
     let kind = "apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: outside, namespace: default}";
     cluster.apply(&format!("{{{kind}, spec: {outside}}}")).unwrap();
+    let class = "annotations: {kubernetes.io/ingress.class: istio}";
+    let kind = format!("apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {{name: in, {class}}}");
+    cluster
+        .apply(&format!("{{{kind}, spec: {{defaultBackend: {{service: {{name: a, port: {{number: 80}}}}}}}}}}"))
+        .unwrap();
+    let reached = ["--type=merge", "-p", r#"{"spec":{"externalIPs":["192.0.2.1"]}}"#];
+    let front = ["patch", "service/istio-ingressgateway", "-n", "istio-system"];
+    cluster.kubectl(&[&front[..], &reached].concat()).unwrap();
     eventually("every right to be used", PATIENCE, || {
         let (done, refused) = record(&cluster);
         let unused: Vec<_> = wanted.difference(&done).collect();

@@ -17,7 +17,7 @@ use super::tools;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An object as it is.
-fn object(cluster: &Cluster, what: &str, namespace: &str) -> anyhow::Result<Value> {
+pub(super) fn object(cluster: &Cluster, what: &str, namespace: &str) -> anyhow::Result<Value> {
     Ok(serde_json::from_str(&cluster.kubectl(&[
         "get",
         what,
@@ -39,7 +39,7 @@ fn apply_as(cluster: &Cluster, manager: &str, object: &Value) {
 }
 
 /// A control plane that runs as an account.
-fn plane(config: &std::path::Path, name: &str, flags: &[&str]) -> Plane {
+pub(super) fn plane(config: &std::path::Path, name: &str, flags: &[&str]) -> Plane {
     let fixed = ["--webhook-address", "127.0.0.1:0", "--pod-name", name];
     Plane::on(config, &[&fixed, flags].concat()).unwrap()
 }
@@ -51,8 +51,8 @@ fn rule(name: &str, regex: &str, host: &str) -> String {
     )
 }
 
-/// How often the status of a rule was written by the shipped account; every request of it was allowed.
-fn writes(cluster: &Cluster, name: &str) -> usize {
+/// How often the status of an object was written by the shipped account; every request of it was allowed.
+pub(super) fn writes(cluster: &Cluster, name: &str) -> usize {
     let log = std::fs::read_to_string(cluster.audit_log()).unwrap();
     let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let ours: Vec<Value> = events.filter(|event| event["user"]["username"] == ACCOUNT).collect();

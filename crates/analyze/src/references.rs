@@ -1,8 +1,10 @@
 //! What an object refers to and is not there: hosts, ports, subsets, gateways, workloads; and hosts that an older rule has already
 //! (`istio: pkg/config/analysis/analyzers/virtualservice`, `gateway`, `authz`).
 
+use api::ingress::IngressServiceBackend;
 use api::networking::{Destination, VirtualService};
-use api::{AnyObject, Gateway, Issue, Kind, MatchSelector, ObjectId, ObjectMeta, Severity};
+use api::{AnyObject, Gateway, Ingress, Issue, Kind, MatchSelector, ObjectId, ObjectMeta, Severity};
+use model::ingress::Claim;
 use model::services::{EntriesByHost, kubernetes_service};
 use model::{Age, Id, Mesh, Objects};
 use names::{Hostname, Labels, Name, Namespace};
@@ -29,6 +31,7 @@ pub fn references(mesh: &Mesh, object: &AnyObject) -> Vec<Issue> {
         AnyObject::VirtualService(rule) => found.virtual_service(rule.meta(), rule.spec()),
         AnyObject::DestinationRule(rule) => found.host("spec.host", &rule.spec().host, &rule.meta().namespace),
         AnyObject::Gateway(gateway) => found.gateway(gateway.spec()),
+        AnyObject::Ingress(ingress) => found.ingress(ingress.meta(), ingress.spec()),
         AnyObject::AuthorizationPolicy(policy) => found.workloads(policy.meta(), policy.spec().selector.as_ref()),
         AnyObject::PeerAuthentication(policy) => found.workloads(policy.meta(), policy.spec().selector.as_ref()),
         AnyObject::RequestAuthentication(policy) => found.workloads(policy.meta(), policy.spec().selector.as_ref()),
@@ -58,6 +61,7 @@ pub fn all(mesh: &Mesh) -> Vec<Issue> {
         VirtualService: |found, meta, spec| found.virtual_service(meta, spec);
         DestinationRule: |found, meta, spec| found.host("spec.host", &spec.host, &meta.namespace);
         Gateway: |found, _meta, spec| found.gateway(spec);
+        Ingress: |found, meta, spec| found.ingress(meta, spec);
         AuthorizationPolicy: |found, meta, spec| found.workloads(meta, spec.selector.as_ref());
         PeerAuthentication: |found, meta, spec| found.workloads(meta, spec.selector.as_ref());
         RequestAuthentication: |found, meta, spec| found.workloads(meta, spec.selector.as_ref());
@@ -195,6 +199,37 @@ impl Found<'_> {
         found.iter().any(|entries| !entries.is_empty()).then_some(Ports(ports))
     }
 
+    /// The Services behind an Ingress, where it is ours to serve.
+    fn ingress(&mut self, meta: &ObjectMeta, ingress: &Ingress) {
+        let mesh = self.known.mesh;
+        if !Claim::new(meta, ingress).is_ours(&mesh.settings(), mesh.db()) {
+            return;
+        }
+        for (path, service) in backends(ingress) {
+            let host = Hostname::of_service(&service.name, &meta.namespace, &mesh.base().domain);
+            let id = kubernetes_service(&host, mesh.base());
+            let row = id.and_then(|id| mesh.db().input::<Objects<api::Service>>(&id));
+            let Some(row) = row else {
+                // A ServiceEntry may have the host, and has no names of ports that count here.
+                if service.port.number == 0 || self.service(&host).is_none() {
+                    self.absent(&format!("{path}.name"), &host);
+                }
+                continue;
+            };
+            let ports = &row.spec.spec.ports;
+            let asked = &service.port;
+            if !ports
+                .iter()
+                .any(|port| u32::from(port.port) == asked.number || port.name == asked.name && asked.number == 0)
+            {
+                let wanted = if asked.number == 0 { asked.name.to_string() } else { asked.number.to_string() };
+                let has: Vec<String> = ports.iter().map(|port| format!("{} {}", port.port, port.name)).collect();
+                let message = format!("{} has no port {wanted}; it has {}", host.as_str(), has.join(", "));
+                self.say(MISSING, &format!("{path}.port"), message);
+            }
+        }
+    }
+
     fn gateway(&mut self, gateway: &Gateway) {
         if gateway.selector.is_empty() || self.known.selects(None, &gateway.selector) {
             return;
@@ -244,6 +279,17 @@ fn destinations(rule: &VirtualService) -> Vec<(String, &Destination)> {
         }
     }
     found
+}
+
+/// Every Service that an Ingress names, and where.
+fn backends(ingress: &Ingress) -> Vec<(String, &IngressServiceBackend)> {
+    let default = ingress.default_backend.iter().map(|backend| ("spec.defaultBackend".to_owned(), backend));
+    let rules = ingress.rules.iter().enumerate().flat_map(|(at, rule)| {
+        let paths = rule.http.iter().flat_map(|http| &http.paths).enumerate();
+        paths.map(move |(number, path)| (format!("spec.rules[{at}].http.paths[{number}].backend"), &path.backend))
+    });
+    let all = default.chain(rules);
+    all.filter_map(|(path, backend)| Some((format!("{path}.service"), backend.service.as_ref()?))).collect()
 }
 
 fn listed(ports: &[u16]) -> String {

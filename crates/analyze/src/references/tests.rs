@@ -131,3 +131,25 @@ fn all_objects_at_once_are_judged_as_each_alone() {
     assert_eq!(together.len(), 3, "{together:?}");
     assert_eq!(together, lines(alone));
 }
+
+#[test]
+fn services_behind_ingresses_are_there() {
+    let of = |class: &str, backend: &str| {
+        said(&format!(
+            "{{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {{name: in, namespace: shop, annotations: \
+             {{kubernetes.io/ingress.class: {class}}}}}, spec: {{rules: [{{http: {{paths: [{{path: /, pathType: Prefix, backend: \
+             {{service: {backend}}}}}]}}}}]}}}}"
+        ))
+    };
+    let at = "IST0101 spec.rules[0].http.paths[0].backend.service";
+    assert_eq!(of("istio", "{name: web, port: {number: 80}}"), Vec::<String>::new());
+    assert_eq!(of("istio", "{name: web, port: {name: admin}}"), Vec::<String>::new());
+    assert_eq!(of("istio", "{name: web, port: {number: 82}}"), [format!("{at}.port")]);
+    assert_eq!(of("istio", "{name: web, port: {name: none}}"), [format!("{at}.port")]);
+    assert_eq!(of("istio", "{name: none, port: {number: 80}}"), [format!("{at}.name")]);
+    assert_eq!(
+        of("other", "{name: none, port: {number: 80}}"),
+        Vec::<String>::new(),
+        "that is for its controller to say"
+    );
+}
