@@ -229,8 +229,8 @@ fn one_path(path: &str, written: &HttpIngressPath, issues: &mut Issues) {
         return issues.error(format!("{path}.pathType"), "needed: Exact, Prefix or ImplementationSpecific");
     };
     let path = format!("{path}.path");
-    let may_be_empty = of == PathType::ImplementationSpecific;
-    if !text.starts_with('/') && !(may_be_empty && text.is_empty()) {
+    let is_path = text.starts_with('/') || text.is_empty() && of == PathType::ImplementationSpecific;
+    if !is_path {
         return issues.error(path, format!("{text:?} does not begin with /"));
     }
     if of == PathType::ImplementationSpecific {
