@@ -112,6 +112,23 @@ impl Ground {
         (self.agent.start(&spec, (account, &token(account)), &place, &self.folder).unwrap(), place)
     }
 
+    /// A gateway of a service account, which takes what comes to its own ports.
+    pub(super) fn gateway(&self, (name, account, address): (&str, &str, Ipv4Addr), labels: &[(&str, &str)]) -> Envoy {
+        let place = self.network.pod(name, address, false).unwrap();
+        let spec = Spec {
+            pod: name.to_owned(),
+            namespace: "shop".into(),
+            kind: "router",
+            address: address.into(),
+            labels: labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            interception: "REDIRECT",
+            xds: self.agent.control,
+            delta: true,
+            admin: ([127, 0, 0, 1], 15000).into(),
+        };
+        self.agent.start(&spec, (account, &token(account)), &place, &self.folder).unwrap()
+    }
+
     /// An application in a place.
     pub(super) fn app(&self, place: &Place, (name, version): (&str, &str), listen: SocketAddr) -> Running {
         let mut command = place.command(&self.meltemi);

@@ -1,6 +1,12 @@
 //! Requests find their way by Ingresses: an exact path, a prefix by whole parts, and default backends; an Ingress of somebody else routes
 //! nothing.
 
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use bed::net;
+
+use super::ground::{Ground, handshake};
 use super::*;
 
 const GATEWAY: [u8; 4] = [127, 0, 0, 5];
@@ -92,4 +98,82 @@ fn exact_paths_prefixes_and_default_backends_lead_where_ingresses_say() {
         .unwrap();
         assert_eq!(bed.envoy.stat("listener_manager.lds.update_rejected").unwrap(), 0);
     }
+}
+
+const EDGE: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 13);
+const WEB: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 11);
+
+/// A gateway in `shop`, and an Ingress in `yard` that names a Secret: there is one in each namespace.
+fn secured(secrets: &[(&str, &str, &str)]) -> String {
+    let indent = |text: &str| text.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let secrets = secrets.iter().map(|(namespace, certificate, key)| {
+        format!(
+            "---
+apiVersion: v1
+kind: Secret
+metadata: {{name: web, namespace: {namespace}}}
+stringData:
+  tls.crt: |
+{}  tls.key: |
+{}",
+            indent(certificate),
+            indent(key)
+        )
+    });
+    format!(
+        "apiVersion: v1
+kind: Service
+metadata: {{name: istio-ingressgateway, namespace: shop}}
+spec: {{clusterIP: 10.96.0.2, selector: {{istio: ingressgateway}}, ports: [{{name: https, port: 443, targetPort: 8443}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: web, namespace: yard}}
+spec: {{clusterIP: 10.96.0.10, ports: [{{name: http, port: 80}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: web, namespace: yard, labels: {{kubernetes.io/service-name: web}}}}
+addressType: IPv4
+endpoints: [{{addresses: [{WEB}]}}]
+ports: [{{name: http, port: 8080}}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {{name: web, namespace: yard, annotations: {{kubernetes.io/ingress.class: istio}}}}
+spec:
+  tls: [{{hosts: [web.shop], secretName: web}}]
+  rules: [{{host: web.shop, http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: web, port: {{name: http}}}}}}}}]}}}}]
+{}",
+        secrets.collect::<String>()
+    )
+}
+
+#[test]
+fn the_certificate_of_an_ingress_is_that_of_the_gateways_namespace() {
+    if !need("TLS of Ingresses", envoy().err().or_else(net::obstacle)) {
+        return;
+    }
+    let [shop, yard] = ["in-shop.test", "in-yard.test"].map(|name| {
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    });
+    let mesh = secured(&[("shop", &shop.0, &shop.1), ("yard", &yard.0, &yard.1)]);
+    let ground = Ground::start(&[("mesh.yaml", &mesh)], &[], "1h");
+    let edge = ground.gateway(("edge-1", "other", EDGE), &[("istio", "ingressgateway")]);
+    let place = ground.network.pod("web-1", WEB, false).unwrap();
+    let _app = ground.app(&place, ("web", "v1"), (WEB, 8080).into());
+    let said = eventually("an answer over TLS", Duration::from_secs(30), || {
+        let openssl = ground.network.node().command(Path::new("openssl"));
+        let said = handshake(openssl, (EDGE, 8443).into(), &["-servername", "web.shop"])?;
+        ensure!(said.contains("HTTP/1.1 200"), "{said}\n{}", std::fs::read_to_string(&edge.log).unwrap_or_default());
+        Ok(said)
+    })
+    .unwrap();
+    assert!(said.contains("DNS:in-shop.test") && !said.contains("in-yard"), "{said}");
+    let openssl = ground.network.node().command(Path::new("openssl"));
+    assert!(
+        handshake(openssl, (EDGE, 8443).into(), &["-servername", "other.shop"]).is_err(),
+        "a host without certificate"
+    );
 }
