@@ -3,8 +3,10 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use api::networking::VirtualService;
+use model::settings::MeshSettings;
 use model::{Age, Id, Mesh, Objects};
 use names::{Hostname, Labels, Name, Namespace};
 
@@ -22,12 +24,24 @@ pub(crate) struct Known<'m> {
     oldest: OnceCell<BTreeMap<Hostname, Rule>>,
     subsets: OnceCell<BTreeMap<Name, Vec<Hostname>>>,
     selected: RefCell<BTreeMap<Selection, bool>>,
+    settings: OnceCell<Arc<MeshSettings>>,
 }
 
 impl<'m> Known<'m> {
     /// Nothing is known yet.
     pub(crate) fn new(mesh: &'m Mesh) -> Self {
-        Self { mesh, oldest: OnceCell::new(), subsets: OnceCell::new(), selected: RefCell::default() }
+        Self {
+            mesh,
+            oldest: OnceCell::new(),
+            subsets: OnceCell::new(),
+            selected: RefCell::default(),
+            settings: OnceCell::new(),
+        }
+    }
+
+    /// The mesh's settings.
+    pub(crate) fn settings(&self) -> &MeshSettings {
+        self.settings.get_or_init(|| self.mesh.settings())
     }
 
     /// The oldest rule of sidecars for exactly this host, if it is older than `age`.

@@ -202,7 +202,7 @@ impl Found<'_> {
     /// The Services behind an Ingress, where it is ours to serve.
     fn ingress(&mut self, meta: &ObjectMeta, ingress: &Ingress) {
         let mesh = self.known.mesh;
-        if !Claim::new(meta, ingress).is_ours(&mesh.settings(), mesh.db()) {
+        if !Claim::new(meta, ingress).is_ours(self.known.settings(), mesh.db()) {
             return;
         }
         for (path, service) in backends(ingress) {
