@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tonic::Status;
 
 use crate::grpc::{self, Answer};
+use crate::inquiry::{Inquiry, Reply};
 use crate::shared::Caller;
 
 /// A door.
@@ -22,6 +23,10 @@ pub trait Door: Clone + Send + Sync + 'static {
     fn admit(&self, socket: TcpStream) -> impl Future<Output = Option<(Self::Io, Self::Peer)>> + Send;
     /// Who calls, by the connection and the headers of the call.
     fn caller(&self, peer: &Self::Peer, headers: &HeaderMap) -> impl Future<Output = Result<Caller, Status>> + Send;
+    /// Answers what a stream asks the control plane itself. Without an answer of its own a door knows nobody who may ask.
+    fn told(&self, _: &Caller, _: Inquiry) -> impl Future<Output = Result<Reply, Status>> + Send {
+        std::future::ready(Err(Status::unauthenticated("authentication required")))
+    }
     /// Answers a call that is not discovery.
     fn other(&self, peer: &Self::Peer, request: Request<Incoming>) -> impl Future<Output = Answer> + Send;
 }

@@ -2,6 +2,7 @@
 //! side takes them. Stock gRPC servers keep one copy of the answer for each stream for ever.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering as Atomic};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::door::{Door, Open};
 use crate::grpc::{self, Answer};
 use crate::session::{Ordering, TypeStatus};
 use crate::shared::{ConnectionStatus, Counted, Counters, Limits, Shared, Source};
-use crate::stream;
+use crate::stream::{self, Side};
 use crate::types::ResourceType;
 use crate::views::Publisher;
 
@@ -57,7 +58,7 @@ impl Server {
     pub fn connections(&self) -> Vec<ConnectionStatus> {
         let snapshot = self.shared.publisher.snapshot();
         let connections = self.shared.connections.lock().expect("no holder of this lock panics");
-        let all = connections.iter().map(|(connection, (node, types))| {
+        let all = connections.iter().map(|(connection, (client, types))| {
             let assignment = snapshot.assignment(*connection);
             let live = |status: &TypeStatus| {
                 let views = assignment.map(|assignment| assignment.views(status.kind));
@@ -65,7 +66,8 @@ impl Server {
             };
             ConnectionStatus {
                 connection: *connection,
-                node: node.clone(),
+                node: client.node.clone(),
+                client: client.clone(),
                 revision: snapshot.revision(),
                 types: types.iter().map(|status| (status.clone(), live(status))).collect(),
             }
@@ -98,13 +100,13 @@ impl Server {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((socket, _)) => {
+                Ok((socket, address)) => {
                     // Without it, small frames wait 40 ms for an acknowledgement.
                     let _ = socket.set_nodelay(true);
                     let (server, door) = (self.clone(), door.clone());
                     self.tasks.spawn(async move {
                         if let Some((io, peer)) = door.admit(socket).await {
-                            server.connection(&door, io, peer).await;
+                            server.connection(&door, io, (peer, address)).await;
                         }
                     });
                 }
@@ -122,11 +124,11 @@ impl Server {
         }
     }
 
-    async fn connection<D: Door>(&self, door: &D, io: D::Io, peer: D::Peer) {
+    async fn connection<D: Door>(&self, door: &D, io: D::Io, (peer, address): (D::Peer, SocketAddr)) {
         let peer = Arc::new(peer);
         let service = hyper::service::service_fn(|request| {
             let (server, door, peer) = (self.clone(), door.clone(), peer.clone());
-            async move { Ok::<_, Infallible>(server.answer(&door, &peer, request).await) }
+            async move { Ok::<_, Infallible>(server.answer(&door, (&peer, address), request).await) }
         });
         let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
         builder
@@ -150,7 +152,12 @@ impl Server {
         let _ = connection.await;
     }
 
-    async fn answer<D: Door>(&self, door: &D, peer: &D::Peer, request: Request<Incoming>) -> Answer {
+    async fn answer<D: Door>(
+        &self,
+        door: &D,
+        (peer, address): (&D::Peer, SocketAddr),
+        request: Request<Incoming>,
+    ) -> Answer {
         const SERVICE: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
         let variant = match request.uri().path().strip_prefix(SERVICE) {
             Some("DeltaAggregatedResources") => Variant::Delta,
@@ -163,8 +170,8 @@ impl Server {
             Err(status) => return grpc::refuse(status),
         };
         let (out, frames) = mpsc::channel(1);
-        let who = (variant, caller);
-        self.tasks.spawn(stream::serve(self.shared.clone(), who, request.into_body(), out, self.stop.clone()));
+        let side = Side { door: door.clone(), variant, caller, address };
+        self.tasks.spawn(stream::serve(self.shared.clone(), side, request.into_body(), out, self.stop.clone()));
         grpc::stream(frames)
     }
 }

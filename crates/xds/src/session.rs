@@ -79,6 +79,7 @@ struct State {
     resent: BTreeSet<Name>,
     open: VecDeque<Open>,
     last_nonce: u64,
+    last_at: Option<Instant>,
     draining: bool,
     rejected: BTreeMap<Name, Version>,
     /// Groups of names one of which is bad, as far as it is known; each goes again alone.
@@ -110,6 +111,7 @@ impl State {
             resent: BTreeSet::new(),
             open: VecDeque::new(),
             last_nonce: 0,
+            last_at: None,
             draining: false,
             rejected: BTreeMap::new(),
             retry: VecDeque::new(),
@@ -159,6 +161,12 @@ pub struct TypeStatus {
     pub acked: Revision,
     /// The nonce of the last response.
     pub nonce: u64,
+    /// When it went.
+    pub sent_at: Option<Instant>,
+    /// What was asked for by name.
+    pub names: Arc<BTreeSet<Name>>,
+    /// Everything was asked for, whatever its name.
+    pub wildcard: bool,
     /// Refused resources.
     pub rejected: Vec<Name>,
     /// What the proxy said last about a refusal.
@@ -262,6 +270,9 @@ impl Session {
                 sent: state.sent,
                 acked: state.acked,
                 nonce: state.last_nonce,
+                sent_at: state.last_at,
+                names: state.names.clone(),
+                wildcard: state.wildcard,
                 rejected: state.rejected.keys().cloned().collect(),
                 refusal: state.refusal.clone(),
             })
@@ -307,6 +318,7 @@ impl Session {
         if let Some(state) = self.state_mut(kind) {
             state.open.push_back(Open { nonce, revision, resources: resources.clone(), at: now, added });
             state.last_nonce = nonce;
+            state.last_at = Some(now);
             state.draining = true;
             state.answered = true;
             state.owed = false;

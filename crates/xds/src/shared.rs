@@ -1,8 +1,10 @@
 //! What all streams of a server share: what is published, counters, and what each stream was sent.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering as Atomic};
 use std::sync::{Arc, Mutex};
+use std::time::{Instant, SystemTime};
 
 use names::SpiffeId;
 
@@ -72,12 +74,13 @@ pub(crate) struct Shared {
     pub(crate) runs: Arc<Runs>,
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) counters: Counters,
-    pub(crate) connections: Mutex<BTreeMap<ConnectionId, (String, Vec<TypeStatus>)>>,
+    pub(crate) connections: Mutex<BTreeMap<ConnectionId, (Arc<Client>, Vec<TypeStatus>)>>,
 }
 
 impl Shared {
-    pub(crate) fn remember(&self, connection: ConnectionId, node: String) {
-        self.connections.lock().expect("no holder of this lock panics").insert(connection, (node, Vec::new()));
+    pub(crate) fn remember(&self, connection: ConnectionId, client: Client) {
+        let mut connections = self.connections.lock().expect("no holder of this lock panics");
+        connections.insert(connection, (Arc::new(client), Vec::new()));
     }
 
     pub(crate) fn update(&self, connection: ConnectionId, types: Vec<TypeStatus>) {
@@ -127,6 +130,29 @@ pub trait Source: Send + Sync + 'static {
     fn refused(&self, connection: ConnectionId, nack: &Nack);
 }
 
+/// Who is at the other end of a stream, for those who watch: what it says of itself, where from and since when.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its node id.
+    pub node: String,
+    /// Metadata `ISTIO_VERSION`; empty where it says none.
+    pub istio_version: String,
+    /// Name and version of its program.
+    pub program: String,
+    /// Its address.
+    pub address: Option<SocketAddr>,
+    /// When it connected: what the clock said, and for what is counted from there.
+    pub since: (SystemTime, Instant),
+}
+
+impl Client {
+    /// What the clock said at an instant after it connected.
+    #[must_use]
+    pub fn time(&self, at: Instant) -> SystemTime {
+        self.since.0 + at.saturating_duration_since(self.since.1)
+    }
+}
+
 /// What is known of a stream, for those who watch.
 #[derive(Clone, Debug)]
 pub struct ConnectionStatus {
@@ -134,6 +160,8 @@ pub struct ConnectionStatus {
     pub connection: ConnectionId,
     /// Its node id.
     pub node: String,
+    /// What else it says of itself.
+    pub client: Arc<Client>,
     /// What is published now.
     pub revision: crate::views::Revision,
     /// By type, and whether the proxy has all of what is published.

@@ -1,8 +1,10 @@
-//! One stream: moves requests into the session and responses out of it. Decides nothing.
+//! One stream: moves requests into the session and responses out of it, and questions to the door. Decides nothing.
 
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering as Atomic};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -12,11 +14,13 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::decode::{self, Variant};
+use crate::door::Door;
 use crate::grpc::Messages;
+use crate::inquiry::{Asker, Inquiry, Reply, is_inquiry};
 use crate::node::Node;
 use crate::refusals::Peer;
 use crate::session::Session;
-use crate::shared::{Caller, Refusal, Shared};
+use crate::shared::{Caller, Client, Refusal, Shared};
 use crate::types::ResourceType;
 use crate::views::ConnectionId;
 
@@ -30,16 +34,34 @@ const CLOSING: &str = "transport is closing: the control plane is shutting down"
 /// What goes to the body of the answer.
 pub(crate) type Out = mpsc::Sender<Result<Bytes, Status>>;
 
+/// The other side of a stream, and the door that it came in by.
+pub(crate) struct Side<D> {
+    pub(crate) door: D,
+    pub(crate) variant: Variant,
+    pub(crate) caller: Caller,
+    pub(crate) address: SocketAddr,
+}
+
+/// What goes out, and what its leaving means.
+enum Outgoing {
+    /// A part of a response.
+    Part(Bytes),
+    /// The last part of a response of a type.
+    Last(Bytes, ResourceType),
+    /// The answer to a question.
+    Reply(Bytes),
+}
+
 /// Serves one stream until either side ends it.
-pub(crate) async fn serve(
+pub(crate) async fn serve<D: Door>(
     shared: Arc<Shared>,
-    who: (Variant, Caller),
+    side: Side<D>,
     body: Incoming,
     out: Out,
     stop: CancellationToken,
 ) {
     let messages = Messages::new(body, shared.limits.request_bytes);
-    if let Err(status) = run(&shared, who, messages, &out, &stop).await {
+    if let Err(status) = run(&shared, &side, messages, &out, &stop).await {
         // The other side may be gone; then nobody needs the status.
         let _ = out.send(Err(status)).await;
     }
@@ -61,18 +83,25 @@ impl Drop for Registered<'_> {
     }
 }
 
-async fn run(
+async fn run<D: Door>(
     shared: &Arc<Shared>,
-    (variant, caller): (Variant, Caller),
+    side: &Side<D>,
     mut messages: Messages,
     out: &Out,
     stop: &CancellationToken,
 ) -> Result<(), Status> {
-    let Some(first) = first(variant, &mut messages).await? else { return Ok(()) };
-    let (registered, peer) = register(shared, variant, &caller, &first)?;
+    let variant = side.variant;
+    let mut asker = Asker::new(variant);
+    let first = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Err(Status::unavailable(CLOSING)),
+        first = first(side, &mut asker, &mut messages, out) => first?,
+    };
+    let Some(first) = first else { return Ok(()) };
+    let (registered, peer) = register(shared, side, &first)?;
     let mut session = Session::with(variant, shared.ordering, Instant::now(), peer);
     take(shared, &registered, &mut session, variant, &first)?;
-    let mut queue: std::collections::VecDeque<(Bytes, Option<ResourceType>)> = std::collections::VecDeque::new();
+    let mut queue = VecDeque::new();
     loop {
         fill(shared, &registered, &mut session, &mut queue);
         let deadline = session.deadline(Instant::now()).map(tokio::time::Instant::from_std);
@@ -81,14 +110,28 @@ async fn run(
             () = stop.cancelled() => return Err(Status::unavailable(CLOSING)),
             permit = out.reserve(), if !queue.is_empty() => {
                 let Ok(permit) = permit else { return Ok(()) };
-                if let Some((bytes, last_of)) = queue.pop_front() {
-                    permit.send(Ok(bytes));
-                    last_of.into_iter().for_each(|kind| session.on_drained(kind));
-                }
+                let (bytes, kind) = match queue.pop_front() {
+                    None => continue,
+                    Some(Outgoing::Part(bytes)) => (bytes, None),
+                    Some(Outgoing::Last(bytes, kind)) => (bytes, Some(kind)),
+                    Some(Outgoing::Reply(bytes)) => {
+                        asker.taken();
+                        (bytes, None)
+                    }
+                };
+                permit.send(Ok(bytes));
+                kind.into_iter().for_each(|kind| session.on_drained(kind));
             }
             message = messages.next() => {
                 let Some(message) = message? else { return Ok(()) };
-                take(shared, &registered, &mut session, variant, &message)?;
+                let request = read(variant, &message)?;
+                if !is_inquiry(request.type_url) {
+                    take(shared, &registered, &mut session, variant, &message)?;
+                } else if let Some(inquiry) = asker.asked(&request)? {
+                    // The stream is a proxy's, through which its agent passes a question on: a refusal must not end it.
+                    let reply = answer(side, &inquiry).await.unwrap_or_else(|status| Reply::text(status.message()));
+                    queue.push_back(Outgoing::Reply(asker.framed(&inquiry, reply)));
+                }
             }
             () = registered.notify.notified() => {}
             () = until(deadline), if deadline.is_some() => {}
@@ -97,14 +140,32 @@ async fn run(
 }
 
 /// The request that says who the proxy is. What its agent tells of a workload's health may come before; it has no answer
-/// (`istio: pkg/xds/server.go`).
-async fn first(variant: Variant, messages: &mut Messages) -> Result<Option<Bytes>, Status> {
+/// (`istio: pkg/xds/server.go`). Questions may, and for as long as nothing else comes nobody is a proxy.
+async fn first<D: Door>(
+    side: &Side<D>,
+    asker: &mut Asker,
+    messages: &mut Messages,
+    out: &Out,
+) -> Result<Option<Bytes>, Status> {
     loop {
         let Some(message) = messages.next().await? else { return Ok(None) };
-        if read(variant, &message)?.type_url != HEALTH {
+        let request = read(side.variant, &message)?;
+        if is_inquiry(request.type_url) {
+            let Some(inquiry) = asker.asked(&request)? else { continue };
+            let reply = answer(side, &inquiry).await?;
+            if out.send(Ok(asker.framed(&inquiry, reply))).await.is_err() {
+                return Ok(None);
+            }
+            asker.taken();
+        } else if request.type_url != HEALTH {
             return Ok(Some(message));
         }
     }
+}
+
+/// What the door tells this caller.
+async fn answer<D: Door>(side: &Side<D>, inquiry: &Inquiry) -> Result<Reply, Status> {
+    side.door.told(&side.caller, inquiry.clone()).await
 }
 
 async fn until(deadline: Option<tokio::time::Instant>) {
@@ -114,34 +175,41 @@ async fn until(deadline: Option<tokio::time::Instant>) {
     }
 }
 
-fn register<'a>(
-    shared: &'a Arc<Shared>,
-    variant: Variant,
-    caller: &Caller,
-    first: &Bytes,
-) -> Result<(Registered<'a>, Peer), Status> {
-    let request = read(variant, first)?;
+fn register<'a, D>(shared: &'a Arc<Shared>, side: &Side<D>, first: &Bytes) -> Result<(Registered<'a>, Peer), Status> {
+    let request = read(side.variant, first)?;
     let missing = || Status::invalid_argument("missing node information");
     let node = Node::decode(request.node.ok_or_else(missing)?).map_err(|_| missing())?;
     if node.id.is_empty() {
         return Err(missing());
     }
-    let id = node.id.clone();
+    let istio_version = node.texts().find(|(key, _)| *key == "ISTIO_VERSION").map(|(_, version)| brief(version));
+    let client = Client {
+        node: node.id.clone(),
+        istio_version: istio_version.unwrap_or_default(),
+        program: brief(&node.user_agent),
+        address: Some(side.address),
+        since: (SystemTime::now(), Instant::now()),
+    };
     let peer = Peer {
         runs: shared.runs.clone(),
         refusals: shared.refusals.clone(),
         program: Name::from(&*node.user_agent),
-        proxy: Name::from(&*id),
+        proxy: Name::from(&*node.id),
     };
-    let connection = shared.source.connect(node, variant, caller).map_err(|refusal| match refusal {
+    let connection = shared.source.connect(node, side.variant, &side.caller).map_err(|refusal| match refusal {
         Refusal::Invalid(why) => Status::invalid_argument(why),
         Refusal::Denied(why) => Status::permission_denied(why),
         Refusal::Unavailable(why) => Status::unavailable(why),
     })?;
     let floor = Arc::new(AtomicU64::new(0));
     let notify = shared.publisher.register(connection, floor.clone());
-    shared.remember(connection, id);
+    shared.remember(connection, client);
     Ok((Registered { shared, connection, floor, notify }, peer))
+}
+
+/// As much of what a stranger says as is kept for those who watch.
+fn brief(text: &str) -> String {
+    text.chars().take(64).collect()
 }
 
 fn read(variant: Variant, message: &Bytes) -> Result<decode::Request<'_>, Status> {
@@ -175,12 +243,7 @@ fn take(
 }
 
 /// Queues all responses that may go now.
-fn fill(
-    shared: &Shared,
-    registered: &Registered<'_>,
-    session: &mut Session,
-    queue: &mut std::collections::VecDeque<(Bytes, Option<ResourceType>)>,
-) {
+fn fill(shared: &Shared, registered: &Registered<'_>, session: &mut Session, queue: &mut VecDeque<Outgoing>) {
     let snapshot = shared.publisher.snapshot();
     let Some(assignment) = snapshot.assignment(registered.connection) else { return };
     let mut sent = false;
@@ -188,8 +251,8 @@ fn fill(
         shared.counters.push(response.kind, response.resources.len(), response.size());
         let mut frames = response.frames(&shared.chunks);
         let last = frames.pop();
-        queue.extend(frames.into_iter().map(|bytes| (bytes, None)));
-        queue.extend(last.map(|bytes| (bytes, Some(response.kind))));
+        queue.extend(frames.into_iter().map(Outgoing::Part));
+        queue.extend(last.map(|bytes| Outgoing::Last(bytes, response.kind)));
         sent = true;
     }
     registered.floor.store(session.floor(), Atomic::Relaxed);
