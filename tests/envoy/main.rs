@@ -16,6 +16,7 @@ use tests::plane::{Plane, folder};
 mod addresses;
 mod bootstrap;
 mod dns;
+mod dump;
 mod golden;
 mod ground;
 mod grpc;

@@ -11,6 +11,7 @@ use tests::mesh::service;
 use tests::plane::Plane;
 use xds::ResourceType::{self, Cds, Eds, Lds, Nds, Rds, Vhds};
 
+mod asked;
 mod secured;
 mod tokens;
 

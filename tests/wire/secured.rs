@@ -12,8 +12,8 @@ use tests::secured::{Identity, Refused, Secured, Talk};
 
 use super::*;
 
-const WEB: &str = "token-of-web-0123456789";
-const GATEWAY: &str = "token-of-gateway-0123456789";
+pub(crate) const WEB: &str = "token-of-web-0123456789";
+pub(crate) const GATEWAY: &str = "token-of-gateway-0123456789";
 const DELTA: &str = "envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 const SECRETS: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
 
@@ -33,7 +33,7 @@ pub(crate) fn roots(plane: &Plane) -> anyhow::Result<String> {
     Ok(std::fs::read_to_string(plane.folder().with_extension("ca").join("ca/root-cert.pem"))?)
 }
 
-async fn connect(plane: &Plane, identity: Option<&Identity>) -> anyhow::Result<Secured> {
+pub(crate) async fn connect(plane: &Plane, identity: Option<&Identity>) -> anyhow::Result<Secured> {
     Secured::connect(plane.secure().context("there is a secured port")?, &roots(plane)?, identity).await
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn request() -> anyhow::Result<(String, IstioCertificateRequest)> {
     Ok((key.serialize_pem(), IstioCertificateRequest { csr, ..IstioCertificateRequest::default() }))
 }
 
-async fn identity(plane: &Plane) -> anyhow::Result<Identity> {
+pub(crate) async fn identity(plane: &Plane) -> anyhow::Result<Identity> {
     lasting(plane, 0).await
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn code<T: std::fmt::Debug>(answer: Result<T, Refused>) -> i32 {
     answer.map_or_else(|Refused(code, _)| code, |_| 0)
 }
 
-fn node(id: &str, account: &str) -> Node {
+pub(crate) fn node(id: &str, account: &str) -> Node {
     let text = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
     let labels = Struct { fields: [("app".to_owned(), text("ingress"))].into() };
     let labels = Value { kind: Some(Kind::StructValue(labels)) };

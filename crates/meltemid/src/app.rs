@@ -7,15 +7,16 @@ use std::time::Duration;
 use anyhow::Context;
 use kubernetes::Cluster;
 use model::Mesh;
+use names::Name;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use xds::{Limits, Ordering, Publisher, Server};
 
 use crate::admission::Admission;
 use crate::authority::{Follower, Secrets, Shared, Streams};
 use crate::control::Control;
-use crate::debug::{self, Pages};
+use crate::debug::{self, Entrance, Pages};
 use crate::discovery::Discovery;
 use crate::grants::Grants;
 use crate::secure::Secure;
@@ -52,6 +53,12 @@ pub struct App {
     heard: Option<kubernetes::Heard>,
     /// Who says which proxies may have keys, and the API server that it asks.
     grants: Option<(Grants, Cluster)>,
+}
+
+/// Whose identities see all pages.
+fn seers(settings: &Settings) -> Arc<[Name]> {
+    let named = settings.debug_namespaces.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
+    named.map(Name::from).collect()
 }
 
 /// What needs an authority.
@@ -183,10 +190,14 @@ impl App {
             server: self.server.clone(),
             start: self.start,
             heard: self.heard,
+            replica: self.settings.replica().into(),
+            seers: seers(&self.settings),
+            desks: Arc::new(Semaphore::new(debug::DESKS)),
         };
         if let Some(secured) = self.secure {
             pages.secure = Some(secured.secure.clone());
-            pages.admission = secured.start(&mut tasks, &self.control, &self.server, (&stop, grace));
+            pages.admission = secured.admission.as_ref().map(|(_, answers)| answers.clone());
+            secured.start(&mut tasks, &pages, (&stop, grace));
         }
         if let Some(listener) = self.ready {
             let (pages, stop) = (pages.clone(), stop.clone());
@@ -212,29 +223,22 @@ impl App {
 }
 
 impl Secured {
-    /// Starts what needs the authority; gives what answers webhooks.
-    fn start(
-        self,
-        tasks: &mut Tasks,
-        control: &Control,
-        server: &Server,
-        (stop, grace): (&CancellationToken, Duration),
-    ) -> Option<Admission> {
-        let audience = Streams { control: control.clone(), server: server.clone(), roots: self.roots };
+    /// Starts what needs the authority.
+    fn start(self, tasks: &mut Tasks, pages: &Pages, (stop, grace): (&CancellationToken, Duration)) {
+        let audience = Streams { control: pages.control.clone(), server: pages.server.clone(), roots: self.roots };
         tasks.spawn("authority", OnExit::LogOnly, self.follower.run(audience, self.shared, stop.clone()));
-        let admission = self.admission.map(|(listener, answers)| {
-            let (shown, keeper, stop) = (answers.clone(), self.secure.keeper.clone(), stop.clone());
+        if let Some((listener, answers)) = self.admission {
+            let (keeper, stop) = (self.secure.keeper.clone(), stop.clone());
             tasks.spawn("webhooks' port", OnExit::StopProcess, async move {
                 answers.serve(keeper, listener, stop, grace).await;
                 Ok(())
             });
-            shown
-        });
-        let (server, secure, listener, stop) = (server.clone(), self.secure, self.listener, stop.clone());
+        }
+        let (server, listener, stop) = (pages.server.clone(), self.listener, stop.clone());
+        let entrance = Entrance::new(self.secure, pages.clone());
         tasks.spawn("secured", OnExit::StopProcess, async move {
-            server.serve_at(secure, listener, stop, grace).await;
+            server.serve_at(entrance, listener, stop, grace).await;
             Ok(())
         });
-        admission
     }
 }

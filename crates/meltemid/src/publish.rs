@@ -100,7 +100,7 @@ impl Published {
     }
 }
 
-fn kind(of: Type) -> ResourceType {
+pub(crate) fn kind(of: Type) -> ResourceType {
     match of {
         Type::Cds => ResourceType::Cds,
         Type::Eds => ResourceType::Eds,

@@ -97,6 +97,9 @@ pub struct Settings {
     /// Address of a port with readiness alone, which anybody may ask; none without it.
     #[arg(long, value_name = "ADDRESS", env = "MELTEMI_READY_ADDRESS")]
     pub ready_address: Option<SocketAddr>,
+    /// Namespaces whose identities may see all debug pages, besides the control plane's own.
+    #[arg(long, value_name = "NAMESPACES", env = "DEBUG_ENDPOINT_AUTH_ALLOWED_NAMESPACES", value_delimiter = ',')]
+    pub debug_namespaces: Vec<String>,
     /// DNS domain of Services.
     #[arg(long, default_value = "cluster.local", value_name = "DOMAIN")]
     pub domain: String,
@@ -198,6 +201,12 @@ impl Settings {
             (None, Some(_)) => Some(Place::Here),
             (None, None) => None,
         }
+    }
+
+    /// Who this replica is among others.
+    #[must_use]
+    pub fn replica(&self) -> String {
+        self.pod_name.clone().unwrap_or_else(|| format!("meltemid-{}", std::process::id()))
     }
 
     /// What the model is told.

@@ -59,7 +59,7 @@ impl OfCluster {
             "default" => "meltemi-leader".to_owned(),
             other => format!("meltemi-leader-{other}"),
         };
-        let identity = settings.pod_name.clone().unwrap_or_else(|| format!("meltemid-{}", std::process::id()));
+        let identity = settings.replica();
         let candidate = Candidate { namespace: settings.root_namespace.clone(), name, identity };
         let (analysis, allocates) = (settings.analysis(), settings.allocate_addresses);
         let start = Start::new(left, seen, settings);

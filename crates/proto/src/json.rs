@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, SerializeOptions};
 use serde_json::{Value, json};
 
+use crate::redacted::redacted;
+
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     DescriptorPool::decode(include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin")).as_slice())
         .expect("protoc wrote the descriptor set")
@@ -29,43 +31,18 @@ pub fn pool() -> &'static DescriptorPool {
     &POOL
 }
 
-/// The message whose content is nobody's business.
-const SECRET: &str = "envoy.extensions.transport_sockets.tls.v3.Secret";
-
-/// What stands for a key: `[redacted]` as bytes, as Istio and Envoy write it.
-const REDACTED: &str = "W3JlZGFjdGVkXQ==";
-
-/// Certificates and roots are shown; of the rest it is only shown that it is there.
-fn redact(secret: &mut Value) {
-    let hidden = || json!({ "inlineBytes": REDACTED });
-    if let Some(key) = secret.pointer_mut("/tlsCertificate/privateKey") {
-        *key = hidden();
-    }
-    if let Some(password) = secret.pointer_mut("/tlsCertificate/password") {
-        *password = hidden();
-    }
-    if let Some(keys) = secret.get_mut("sessionTicketKeys") {
-        *keys = json!({ "keys": [hidden()] });
-    }
-    if let Some(generic) = secret.get_mut("genericSecret") {
-        *generic = json!({ "secret": hidden() });
-    }
-}
-
 /// The content of an `Any` as JSON, nested `Any`s expanded; keys of Secrets are redacted. A type that is not in the pool becomes its URL and size, never an
 /// error: a dump must not fail because of one foreign extension.
 #[must_use]
 pub fn to_json(any: &prost_types::Any) -> Value {
+    let any = &redacted(any.clone());
     let name = any.type_url.rsplit('/').next().unwrap_or_default();
     let decoded = POOL
         .get_message_by_name(name)
         .and_then(|descriptor| DynamicMessage::decode(descriptor, any.value.as_slice()).ok());
     let options = SerializeOptions::new().skip_default_fields(true);
-    let mut value =
+    let value =
         decoded.and_then(|message| message.serialize_with_options(serde_json::value::Serializer, &options).ok());
-    if name == SECRET {
-        value.iter_mut().for_each(redact);
-    }
     value.unwrap_or_else(|| json!({ "@type": any.type_url, "bytes": any.value.len() }))
 }
 

@@ -3,10 +3,12 @@
 
 mod encoded;
 mod json;
+mod redacted;
 
 pub use encoded::{Encoded, Version};
 pub use json::{JsonError, from_json, pool, to_json};
 pub use messages::*;
+pub use redacted::redacted;
 
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::allow_attributes_without_reason, reason = "generated code")]
 mod messages {

@@ -64,6 +64,9 @@ pub struct Counted {
     pub rejects: u64,
 }
 
+/// The streams, and what happened to each type of theirs.
+type Connections = BTreeMap<ConnectionId, (Arc<Client>, Vec<TypeStatus>)>;
+
 /// What all streams share.
 pub(crate) struct Shared {
     pub(crate) publisher: Publisher,
@@ -74,7 +77,7 @@ pub(crate) struct Shared {
     pub(crate) runs: Arc<Runs>,
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) counters: Counters,
-    pub(crate) connections: Mutex<BTreeMap<ConnectionId, (Arc<Client>, Vec<TypeStatus>)>>,
+    pub(crate) connections: Mutex<Connections>,
 }
 
 impl Shared {

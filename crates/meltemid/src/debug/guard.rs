@@ -1,21 +1,21 @@
-//! Who may see the debug pages: this machine itself, where port-forwards come from too; identities of the control plane's namespace; and others
-//! what is about proxies of their own namespace (`istio: pilot/pkg/xds/debug.go`).
+//! Who may see the debug pages, over HTTP and over discovery alike: this machine itself, where port-forwards come from too; identities of the
+//! control plane's namespace; and others what is about proxies of their own namespace (`istio: pilot/pkg/xds/debug.go AuthorizeDebugRequest`).
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, Query, Request, State};
-use axum::http::StatusCode;
-use axum::middleware::Next;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
+use names::{Name, SpiffeId};
 use tokio::net::TcpListener;
 
-use super::{Args, Pages};
+use super::Pages;
 use crate::callers::Peer;
 
-/// Pages about one proxy, which its namespace may see.
-const OWN: [&str; 2] = ["/debug/config_dump", "/debug/why"];
+/// Pages about one proxy, which its namespace may see (`istio: pilot/pkg/xds/debuggen.go activeNamespaceDebuggers`).
+const OWN: [&str; 3] = ["config_dump", "edsz", "ndsz"];
 
 /// The two ends of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -43,42 +43,66 @@ impl Connected<IncomingStream<'_, TcpListener>> for Ends {
     }
 }
 
-/// Lets a request pass, or says why not.
-pub(super) async fn guard(
-    State(pages): State<Pages>,
-    ConnectInfo(ends): ConnectInfo<Ends>,
-    Query(args): Args,
-    request: Request,
-    next: Next,
-) -> Response {
+/// What somebody may see.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Sight {
+    /// Everything.
+    All,
+    /// Some pages, and on them the proxies of these namespaces.
+    Own(BTreeSet<Name>),
+}
+
+impl Sight {
+    /// What these identities give.
+    pub(super) fn of(identities: &[SpiffeId], root: &Name, seers: &[Name]) -> Self {
+        if identities.iter().any(|identity| identity.namespace == *root || seers.contains(&identity.namespace)) {
+            return Self::All;
+        }
+        Self::Own(identities.iter().map(|identity| identity.namespace.clone()).collect())
+    }
+
+    /// Whether a page may be asked for.
+    pub(super) fn allows(&self, page: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Own(_) => OWN.contains(&page),
+        }
+    }
+
+    /// Whether proxies of a namespace may be seen.
+    pub(super) fn sees(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Own(namespaces) => namespaces.contains(namespace),
+        }
+    }
+}
+
+/// Why a page is refused.
+pub(super) fn refusal(pages: &Pages) -> String {
+    let root = pages.control.view().map(|view| view.mesh.base().root_namespace.clone()).unwrap_or_default();
+    format!("only identities of {root} may see this; others {} of proxies in their namespace\n", OWN.join(", "))
+}
+
+/// What the caller of a page may see; or the answer in its place.
+pub(super) async fn sight(pages: &Pages, ends: Ends, headers: &HeaderMap) -> Result<Sight, Response> {
     if ends.is_local() {
-        return next.run(request).await;
+        return Ok(Sight::All);
     }
     let Some(secure) = &pages.secure else {
         let why = "debug pages are for this machine: without an authority nobody else has an identity\n";
-        return (StatusCode::FORBIDDEN, why).into_response();
+        return Err((StatusCode::FORBIDDEN, why).into_response());
     };
     let Some(view) = pages.control.view() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the configuration was not read yet\n").into_response();
+        return Err((StatusCode::SERVICE_UNAVAILABLE, "the configuration was not read yet\n").into_response());
     };
     // The port speaks no TLS, so there is no certificate to go by.
     let peer = Peer { certified: Vec::new(), address: Some(ends.peer.ip().to_canonical()) };
-    let headers = request.headers().clone();
-    let proven = secure.callers.authenticate(&peer, &headers, &view.mesh.trust_domain()).await;
-    let Ok(proven) = proven else {
-        return (StatusCode::UNAUTHORIZED, "show a token of a service account: Authorization: Bearer …\n")
-            .into_response();
-    };
-    let root = &view.mesh.base().root_namespace;
-    let path = request.uri().path().to_owned();
-    let own = |namespace: &str| {
-        let about = args.get("proxyID").and_then(|proxy| proxy.split_once('.')).map(|(_, of)| of);
-        OWN.contains(&path.as_str()) && about == Some(namespace)
-    };
-    if proven.identities.iter().any(|identity| identity.namespace == *root || own(&identity.namespace)) {
-        return next.run(request).await;
+    match secure.callers.authenticate(&peer, headers, &view.mesh.trust_domain()).await {
+        Ok(proven) => Ok(Sight::of(&proven.identities, &view.mesh.base().root_namespace, &pages.seers)),
+        Err(_) => {
+            let why = "show a token of a service account: Authorization: Bearer …\n";
+            Err((StatusCode::UNAUTHORIZED, why).into_response())
+        }
     }
-    let why =
-        format!("only identities of {root} may see this; others {} of proxies in their namespace\n", OWN.join(", "));
-    (StatusCode::FORBIDDEN, why).into_response()
 }

@@ -17,7 +17,8 @@ use crate::control::Command;
 use crate::discovery::Discovery;
 use crate::secure::Secure;
 
-const TOKENS: &str = "admin-token-0123456789 istio-system/kiali\nshop-token-0123456789 shop/web\n";
+const TOKENS: &str = "admin-token-0123456789 istio-system/kiali\nshop-token-0123456789 shop/web\n\
+    watchers-token-0123456789 watchers/eye\n";
 
 /// Pages with two accounts, or with nobody who has an identity.
 fn pages(secured: bool) -> Pages {
@@ -42,7 +43,17 @@ fn pages(secured: bool) -> Pages {
         std::fs::remove_dir_all(&folder).unwrap();
         opened
     });
-    Pages { control, server, secure, admission: None, start: None, heard: None }
+    Pages {
+        control,
+        server,
+        secure,
+        admission: None,
+        start: None,
+        heard: None,
+        replica: "istiod-1".into(),
+        seers: Arc::new(["watchers".into()]),
+        desks: Arc::new(Semaphore::new(DESKS)),
+    }
 }
 
 /// What is answered to somebody at an address, with a token.
@@ -68,8 +79,16 @@ async fn this_machine_sees_everything_and_others_what_their_identity_gives() {
         ("shop-token-0123456789", "/debug/syncz", 403),
         // Nobody is connected, but the question may be asked.
         ("shop-token-0123456789", "/debug/config_dump?proxyID=web-1.shop", 404),
-        ("shop-token-0123456789", "/debug/config_dump?proxyID=web-1.bank", 403),
+        ("shop-token-0123456789", "/debug/config_dump?proxyID=web-1.bank", 404),
+        ("shop-token-0123456789", "/debug/config_dump", 400),
+        ("shop-token-0123456789", "/debug/edsz?proxyID=web-1.shop", 404),
+        ("shop-token-0123456789", "/debug/ndsz?proxyID=web-1.shop", 404),
+        ("shop-token-0123456789", "/debug/why?proxyID=web-1.shop", 403),
         ("shop-token-0123456789", "/debug/ledger?proxyID=web-1.shop", 403),
+        ("shop-token-0123456789", "/debug/no-such-page", 403),
+        ("watchers-token-0123456789", "/debug/syncz", 200),
+        ("admin-token-0123456789", "/debug/no-such-page", 404),
+        ("admin-token-0123456789", "/debug/config_dump?proxyID=x&types=none", 400),
         ("", "/ready", 200),
         ("", "/metrics", 200),
         ("", "/version", 200),

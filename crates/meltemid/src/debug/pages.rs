@@ -1,0 +1,75 @@
+//! The table of debug pages, and how one is asked.
+
+use axum::http::StatusCode;
+use serde_json::json;
+
+use super::Pages;
+use super::asked::{Args, Asked, Rendered, Said};
+use super::guard::{Sight, refusal};
+use super::{clients, dump, ledger, sync, why};
+
+/// A page: its name, what it is for, and what it says.
+struct Page {
+    name: &'static str,
+    help: &'static str,
+    say: fn(&Asked<'_>) -> Said,
+}
+
+const fn page(name: &'static str, help: &'static str, say: fn(&Asked<'_>) -> Said) -> Page {
+    Page { name, help, say }
+}
+
+/// All pages, in the order of their names (`istio: pilot/pkg/xds/debug.go AddDebugHandlers`; `ledger` and `why` are ours).
+const PAGES: [Page; 10] = [
+    page("adsz", "the connected proxies, and what they asked for", clients::adsz),
+    page(
+        "config_dump",
+        "what a proxy is to have, as Envoy shows it (?proxyID=, include_eds, types=)",
+        dump::config_dump,
+    ),
+    page("connections", "the connected proxies", clients::connections),
+    page("ecdsz", "the extensions of a proxy (?proxyID=)", dump::ecdsz),
+    page("edsz", "the endpoints of a proxy (?proxyID=)", dump::edsz),
+    page("ledger", "what was left out, overridden, or has no effect", ledger::ledger),
+    page("list", "the names of all pages", list),
+    page("ndsz", "the names that a proxy's agent resolves (?proxyID=)", dump::ndsz),
+    page("syncz", "what each proxy was sent and took (?namespace=)", sync::syncz),
+    page("why", "which objects a resource of a proxy is made from (?proxyID=&resource=)", why::why),
+];
+
+/// Asks a page.
+pub(super) fn ask(pages: &Pages, sight: &Sight, name: &str, args: &Args) -> Rendered {
+    let pretty = args.contains_key("pretty");
+    if !sight.allows(name) {
+        return Said::text(StatusCode::FORBIDDEN, refusal(pages)).rendered(pretty);
+    }
+    let said = match PAGES.iter().find(|page| page.name == name) {
+        Some(page) => (page.say)(&Asked::new(pages, sight, args)),
+        // istioctl knows the first words, and lists what there is.
+        None => Said::text(
+            StatusCode::NOT_FOUND,
+            format!("404 page not found: {name:?}; there are {}\n", names().join(", ")),
+        ),
+    };
+    said.rendered(pretty)
+}
+
+fn names() -> Vec<&'static str> {
+    PAGES.iter().map(|page| page.name).filter(|name| *name != "list").collect()
+}
+
+fn list(_: &Asked<'_>) -> Said {
+    json!(names()).into()
+}
+
+/// A table of contents for a browser.
+pub(super) fn index() -> String {
+    let rows = PAGES.iter().map(|page| {
+        let Page { name, help, .. } = page;
+        format!("<tr><td><a href=\"/debug/{name}\">{name}</a></td><td>{help}</td></tr>\n")
+    });
+    let rows: String = rows.collect();
+    format!(
+        "<!doctype html>\n<title>Debug pages</title>\n<p>Add ?pretty to have JSON in lines.</p>\n<table>\n{rows}</table>\n"
+    )
+}
