@@ -68,8 +68,8 @@ fn a_gateway_has_what_the_control_plane_shows() {
             + &gateway(port);
         let rules = ["b", "web"].map(|name| {
             format!(
-                "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: {name}, namespace: istio-system}}\n\
-                 spec: {{hosts: [{name}.test], gateways: [gateway], http: [{{route: [{{destination: {{host: \
+                "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: {name}, namespace: shop}}\n\
+                 spec: {{hosts: [{name}.test], gateways: [edge], http: [{{route: [{{destination: {{host: \
                  {name}.shop.svc.cluster.local}}}}]}}]}}\n---\n"
             )
         });
@@ -85,11 +85,13 @@ fn a_gateway_has_what_the_control_plane_shows() {
 
 #[test]
 fn a_sidecar_has_what_the_control_plane_shows() {
-    let Ok(_) = envoy().map_err(|why| need("dumps of a sidecar", Some(why))) else { return };
-    let address = Ipv4Addr::new(10, 78, 1, 1);
+    if !need("dumps of a sidecar", envoy().err().or_else(bed::net::obstacle)) {
+        return;
+    }
+    let address = Ipv4Addr::new(10, 78, 0, 21);
     let pod = ("web-1", "web", "v1", address);
-    let mesh = service("web", "shop", 10, "http", &[("10.78.1.1", 8080, "v1")])
-        + &service("b", "shop", 11, "http", &[("10.78.1.9", 8081, "v1")])
+    let mesh = service("web", "shop", 10, "http", &[("10.78.0.21", 8080, "v1")])
+        + &service("b", "shop", 11, "http", &[("10.78.0.29", 8081, "v1")])
         + &pods(&[pod]);
     let ground = Ground::start(&[("mesh.yaml", &mesh)], &[], "24h");
     let (envoy, _place) = ground.sidecar(pod, Capture::Bed);

@@ -79,8 +79,7 @@ async fn mesh_with_proxies() -> anyhow::Result<(Plane, Client, Client)> {
     let text = |text: &str| prost_types::Value { kind: Some(prost_types::value::Kind::StringValue(text.to_owned())) };
     me.metadata.get_or_insert_default().fields.insert("ISTIO_VERSION".to_owned(), text("1.32.0"));
     let mut shop = Client::over(io, me, BTreeMap::new()).await?;
-    shop.ask(Cds, &[]).await?;
-    shop.ask(Lds, &[]).await?;
+    shop.begin().await?;
     shop.settle_all().await?;
     let mut bank = Client::connect(plane.xds(), sidecar(2, "bank"), BTreeMap::new()).await?;
     bank.settle_all().await?;
@@ -191,12 +190,13 @@ fn pages_over_a_stream_say_what_they_say_over_http() {
         }
         // As messages: what istioctl compares with what Envoy has.
         let messages = good(&plane, GATEWAY, (DUMP, &["web-1.shop"])).await?;
-        let of = |name: &str| messages.iter().find(|any| any.type_url.ends_with(name)).context("no such part");
+        let of = |name: &str| messages.iter().find(|any| any.type_url.ends_with(&format!(".{name}"))).context("no such part");
         let listeners = ListenersConfigDump::decode(of("ListenersConfigDump")?.value.as_slice())?;
         let names: Vec<&str> = listeners.dynamic_listeners.iter().map(|listener| listener.name.as_str()).collect();
         ensure!(names.contains(&"virtualOutbound"), "{names:?}");
         let routes = RoutesConfigDump::decode(of("RoutesConfigDump")?.value.as_slice())?;
-        ensure!(routes.dynamic_route_configs.len() == 1, "what it asked for: {routes:?}");
+        let asked = || plane.page("/debug/adsz").map(|answer| answer.body);
+        ensure!(routes.dynamic_route_configs.len() == 1, "what it asked for: {routes:?} of {}", asked()?);
         Ok(())
     });
 }
