@@ -33,11 +33,14 @@ fn resources(dump: &Value) -> anyhow::Result<[BTreeMap<String, Value>; 4]> {
     let clusters = section::<ClustersConfigDump>(dump)?.dynamic_active_clusters.into_iter();
     let routes = section::<RoutesConfigDump>(dump)?.dynamic_route_configs.into_iter();
     let endpoints = section::<EndpointsConfigDump>(dump)?.dynamic_endpoint_configs.into_iter();
+    let mut endpoints = by_name(endpoints.map(|endpoints| endpoints.endpoint_config));
+    // Envoy shows those of clusters that bring their own, or have none, too.
+    endpoints.retain(|name, _| name.starts_with("outbound|"));
     Ok([
         by_name(listeners.map(|listener| listener.active_state.and_then(|state| state.listener))),
         by_name(clusters.map(|cluster| cluster.cluster)),
         by_name(routes.map(|table| table.route_config)),
-        by_name(endpoints.map(|endpoints| endpoints.endpoint_config)),
+        endpoints,
     ])
 }
 

@@ -190,7 +190,9 @@ fn pages_over_a_stream_say_what_they_say_over_http() {
         }
         // As messages: what istioctl compares with what Envoy has.
         let messages = good(&plane, GATEWAY, (DUMP, &["web-1.shop"])).await?;
-        let of = |name: &str| messages.iter().find(|any| any.type_url.ends_with(&format!(".{name}"))).context("no such part");
+        let of = |name: &str| {
+            messages.iter().find(|any| any.type_url.ends_with(&format!(".{name}"))).context("no such part")
+        };
         let listeners = ListenersConfigDump::decode(of("ListenersConfigDump")?.value.as_slice())?;
         let names: Vec<&str> = listeners.dynamic_listeners.iter().map(|listener| listener.name.as_str()).collect();
         ensure!(names.contains(&"virtualOutbound"), "{names:?}");
