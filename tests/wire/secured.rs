@@ -98,6 +98,18 @@ fn a_token_gives_a_certificate_and_a_certificate_the_next() {
     });
 }
 
+#[test]
+fn the_trust_domain_counts_before_anybody_is_connected() {
+    run(async {
+        let settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n\
+             data: {mesh: 'trustDomain: other.test'}\n";
+        let plane = plane(&[("settings.yaml", settings)], &[])?;
+        let uris = ca::uris_of(&pem_of(&identity(&plane).await?.0)?);
+        ensure!(uris == ["spiffe://other.test/ns/shop/sa/web"], "{uris:?}");
+        Ok(())
+    });
+}
+
 pub(crate) fn pem_of(chain: &str) -> anyhow::Result<Vec<u8>> {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;

@@ -82,6 +82,8 @@ impl Mesh {
         let mut db = Db::new(schema);
         let mut txn = Txn::default();
         txn.set::<Bases>((), base.clone());
+        // They count before any proxy asks for something: callers are known by the trust domain.
+        txn.demand::<Settings>(());
         db.commit(txn, &graph::Inline);
         Self { db, base: Arc::new(base), origins: imbl::OrdMap::new(), door: Door::default() }
     }
