@@ -12,6 +12,7 @@ use tests::plane::Plane;
 use xds::ResourceType::{self, Cds, Eds, Lds, Nds, Rds, Vhds};
 
 mod asked;
+mod pages;
 mod secured;
 mod tokens;
 

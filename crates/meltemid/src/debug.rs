@@ -22,7 +22,10 @@ mod dump;
 mod guard;
 mod inquiries;
 mod ledger;
+mod objects;
 mod pages;
+mod registry;
+mod state;
 mod sync;
 mod why;
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Pages;
 use super::asked::{Args, Asked, Rendered, Said};
 use super::guard::{Sight, refusal};
-use super::{clients, dump, ledger, sync, why};
+use super::{clients, dump, ledger, objects, registry, state, sync, why};
 
 /// A page: its name, what it is for, and what it says.
 struct Page {
@@ -20,20 +20,34 @@ const fn page(name: &'static str, help: &'static str, say: fn(&Asked<'_>) -> Sai
 }
 
 /// All pages, in the order of their names (`istio: pilot/pkg/xds/debug.go AddDebugHandlers`; `ledger` and `why` are ours).
-const PAGES: [Page; 10] = [
-    page("adsz", "the connected proxies, and what they asked for", clients::adsz),
+const PAGES: [Page; 24] = [
+    page("adsz", "the connected proxies, and what they asked for (?proxyID=)", clients::adsz),
+    page("authorizationz", "AuthorizationPolicies by namespace", objects::authorizationz),
+    page("cachez", "the resources that are encoded (?sizes)", state::cachez),
+    page("clusterz", "the clusters that are read", state::clusterz),
     page(
         "config_dump",
         "what a proxy is to have, as Envoy shows it (?proxyID=, include_eds, types=)",
         dump::config_dump,
     ),
+    page("configz", "the objects of Istio's kinds that are used", objects::configz),
     page("connections", "the connected proxies", clients::connections),
     page("ecdsz", "the extensions of a proxy (?proxyID=)", dump::ecdsz),
     page("edsz", "the endpoints of a proxy (?proxyID=)", dump::edsz),
+    page("endpointShardz", "all endpoints, by host and namespace", registry::endpoint_shardz),
+    page("endpointz", "the same under its old name", registry::endpoint_shardz),
+    page("instancesz", "what each proxy serves", registry::instancesz),
     page("ledger", "what was left out, overridden, or has no effect", ledger::ledger),
     page("list", "the names of all pages", list),
+    page("mcsz", "services of several clusters", state::mcsz),
+    page("mesh", "the settings of the mesh with their defaults", objects::mesh),
     page("ndsz", "the names that a proxy's agent resolves (?proxyID=)", dump::ndsz),
+    page("networkz", "gateways between networks", state::networkz),
+    page("registryz", "all services", registry::registryz),
+    page("resourcesz", "the kinds of objects that are looked at", objects::resourcesz),
+    page("sidecarz", "what a proxy may call (?proxyID=)", registry::sidecarz),
     page("syncz", "what each proxy was sent and took (?namespace=)", sync::syncz),
+    page("telemetryz", "Telemetries by namespace (?proxyID=)", objects::telemetryz),
     page("why", "which objects a resource of a proxy is made from (?proxyID=&resource=)", why::why),
 ];
 
