@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bed::cluster::Tools;
 
+mod asked;
 mod authority;
 mod badday;
 mod cluster;
