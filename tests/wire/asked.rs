@@ -62,6 +62,12 @@ async fn refused(plane: &Plane, token: &str, asked: (&str, &[&str])) -> anyhow::
     }
 }
 
+/// What a proxy is to have, as the messages that istioctl is given.
+pub(crate) async fn dump(plane: &Plane, token: &str, proxy: &str) -> anyhow::Result<Vec<u8>> {
+    let messages = good(plane, token, (DUMP, &[proxy])).await?;
+    Ok(messages.into_iter().flat_map(|any| any.value).collect())
+}
+
 /// The names of the proxies in an answer about all of them.
 fn proxies(all: &[Any]) -> anyhow::Result<Vec<String>> {
     let configs = all.iter().map(|any| ClientConfig::decode(any.value.as_slice()).context("a ClientConfig"));
@@ -211,6 +217,10 @@ fn a_question_on_a_proxys_stream_is_answered_beside_its_configuration() {
         let answer = shop.next().await?;
         let names: Vec<&str> = answer.resources.iter().map(|resource| resource.name.as_str()).collect();
         ensure!(answer.type_url == SYNC && names == ["web-1.shop"], "{answer:?}");
+        shop.ask(Nds, &[]).await?;
+        super::names(&mut shop).await?;
+        let told = page(&plane, WEB, "ndsz?proxyID=web-1.shop").await?;
+        ensure!(told.contains("\"b.shop.svc.cluster.local\""), "{told}");
         // A refusal is told, and ends nothing.
         shop.answer(PAGE, "", None).await?;
         let answer = shop.next().await?;

@@ -207,12 +207,25 @@ fn a_gateways_key_goes_to_the_gateway_alone() {
         let gateway = || node("router~10.1.0.8~ingress-1.istio-system~istio-system.svc.cluster.local", "ingress");
         let request = ask(gateway(), SECRETS, &["kubernetes://shop-tls"]);
         let mut client = connect(&plane, None).await?.with_token(GATEWAY);
-        let answer = client.first::<_, DeltaDiscoveryResponse>(DELTA, &request).await?;
-        let answer = answer.map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
+        let mut talk = client.talk(DELTA, &request).await?.map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
+        let answer: DeltaDiscoveryResponse = talk.next().await?.map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
         ensure!(answer.resources.len() == 1 && answer.resources[0].name == "kubernetes://shop-tls", "{answer:?}");
         let line = key.lines().nth(1).context("a key has lines")?;
         let sent = &answer.resources[0].resource.as_ref().context("a secret has a body")?.value;
         ensure!(String::from_utf8_lossy(sent).contains(line), "the key is not in it");
+        // Who may see all that it has is shown that there is a key, and the certificate.
+        let dump = plane.page("/debug/config_dump?proxyID=ingress-1.istio-system&types=sds")?.body;
+        let dump: serde_json::Value = serde_json::from_str(&dump)?;
+        let pair = &dump["configs"][0]["tlsCertificate"];
+        ensure!(pair["privateKey"]["inlineBytes"] == "W3JlZGFjdGVkXQ==", "{dump}");
+        ensure!(pair["certificateChain"]["inlineBytes"].as_str().is_some_and(|chain| chain.len() > 100), "{dump}");
+        let dump = asked::dump(&plane, GATEWAY, "ingress-1.istio-system").await?;
+        let text = String::from_utf8_lossy(&dump);
+        ensure!(
+            text.contains("kubernetes://shop-tls") && text.contains("[redacted]") && !text.contains(line),
+            "{text}"
+        );
+        drop(talk);
         // The same node without a credential.
         let mut plain = Client::connect(plane.xds(), gateway(), BTreeMap::new()).await?;
         plain.settle_all().await?;
