@@ -109,7 +109,9 @@ fn narrow_pod(map: &mut Map<String, Value>) {
             list.retain_mut(keep);
         }
     };
-    list(map.get_mut("status").and_then(|status| status.get_mut("conditions")), |condition| condition["type"] == "Ready");
+    list(map.get_mut("status").and_then(|status| status.get_mut("conditions")), |condition| {
+        condition["type"] == "Ready"
+    });
     list(map.get_mut("spec").and_then(|spec| spec.get_mut("containers")), |container| {
         let ports = container.get_mut("ports").and_then(Value::as_array_mut);
         ports.is_some_and(|ports| {
