@@ -45,7 +45,7 @@ pub struct View {
     pub issues: Arc<Vec<api::Issue>>,
     /// Commits, and the time they took.
     pub commits: u64,
-    /// The last commit's duration.
+    /// The last commit's duration, publishing included once that is done.
     pub last_commit: Duration,
 }
 
@@ -147,19 +147,21 @@ impl Writer {
             }
         }
         let changes = self.mesh.commit(edit, &Threads);
+        self.commits += 1;
+        let (mesh, issues, commits) = (self.mesh.clone(), self.issues.clone(), self.commits);
+        // Before it is published: a client that was sent something finds it here.
+        self.show(|seen| *seen = Some(View { mesh, issues, commits, last_commit: started.elapsed() }));
         self.published.publish(&self.mesh, &changes);
         for fault in self.mesh.db().faults() {
             tracing::error!(table = fault.table, key = %fault.key, "a builder panicked, its last good row stays: {}", fault.message);
         }
-        self.commits += 1;
-        let view = View {
-            mesh: self.mesh.clone(),
-            issues: self.issues.clone(),
-            commits: self.commits,
-            last_commit: started.elapsed(),
-        };
-        tracing::debug!(revision = changes.revision, rebuilt = changes.rebuilt_in_all(), took = ?view.last_commit, "committed");
-        *self.seen.lock().expect("no holder of this lock panics") = Some(view);
+        let took = started.elapsed();
+        self.show(|seen| seen.iter_mut().for_each(|view| view.last_commit = took));
+        tracing::debug!(revision = changes.revision, rebuilt = changes.rebuilt_in_all(), ?took, "committed");
+    }
+
+    fn show(&self, change: impl FnOnce(&mut Option<View>)) {
+        change(&mut self.seen.lock().expect("no holder of this lock panics"));
     }
 
     fn config(&mut self, changes: api::Changes, edit: &mut Edit) {
