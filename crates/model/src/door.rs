@@ -177,6 +177,11 @@ impl Door {
         self.selectors.iter().any(|selector| selector.matches(&labels))
     }
 
+    /// What selects namespaces.
+    pub(crate) fn selectors(&self) -> &[LabelSelector] {
+        &self.selectors
+    }
+
     /// What waits outside, and why.
     pub(crate) fn left_out(&self) -> impl Iterator<Item = (&ObjectId, String)> {
         let foreign = self.foreign.iter().map(|(object, revision)| {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::mesh::LabelSelector;
 use api::{AnyObject, ApiKind, Checked, ConfigMap, ObjectId, Origin};
 use graph::{Changes, Db, Executor, Schema, Txn};
 use names::{Name, Namespace};
@@ -112,6 +113,12 @@ impl Mesh {
         let written = || self.db.input::<Objects<ConfigMap>>(&MeshSettings::place(&self.base));
         let read = || Arc::new(MeshSettings::new((*self.base).clone(), written().as_deref()));
         self.db.row::<Settings>(&()).unwrap_or_else(read)
+    }
+
+    /// What selects the mesh's namespaces; all belong to it when this is empty.
+    #[must_use]
+    pub fn discovery_selectors(&self) -> &[LabelSelector] {
+        self.door.selectors()
     }
 
     /// Where an object came from, as of its last edit.
