@@ -16,6 +16,10 @@ const FORMER: &str = "former-";
 const ROOTS: &str = "root-cert.pem";
 pub(super) const LAST: &str = "last";
 
+/// What a former authority signed has ended, and its root is trusted for so many seconds more: by then all replicas show a certificate of
+/// another, and nobody refuses one that was a little late.
+const OVERLAP: i64 = 10;
+
 /// How far a rotation is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Stage {
@@ -55,6 +59,8 @@ pub(super) struct Rotation {
     next: Option<Unit>,
     /// The eldest first, each with the time when what it signed has ended.
     formers: Vec<(Unit, i64)>,
+    /// How many of those had something in use when it was looked last.
+    used: usize,
 }
 
 impl Rotation {
@@ -81,9 +87,9 @@ impl Rotation {
         let last = fs::read_to_string(memory.join(LAST)).ok().and_then(|text| text.trim().parse().ok());
         let signer = memory.join(SIGNER);
         let Some(signer) = signer.exists().then(|| unit(&signer)).flatten() else {
-            return Ok((Self { signer: Unit::new(files, now)?, next: None, formers }, last));
+            return Ok((Self { signer: Unit::new(files, now)?, next: None, used: used(&formers, now), formers }, last));
         };
-        let mut restored = Self { signer, next: None, formers };
+        let mut restored = Self { signer, next: None, used: used(&formers, now), formers };
         if let Err(refusal) = restored.aim(files, now) {
             tracing::warn!("the CA's files are not used, those before them stay: {refusal}");
         }
@@ -142,11 +148,13 @@ impl Rotation {
         &self.next.as_ref().unwrap_or(&self.signer).files
     }
 
-    /// Forgets former authorities nothing of which is in use; says whether there were any.
+    /// Lets go of former authorities whose time is over; says whether something is other than when it was asked before: which of them
+    /// vouches for the control plane, or which roots are trusted.
     pub(super) fn forget(&mut self, now: i64) -> bool {
-        let before = self.formers.len();
-        self.formers.retain(|(_, until)| *until > now);
-        self.formers.len() != before
+        let before = (self.formers.len(), self.used);
+        self.formers.retain(|(_, until)| until.saturating_add(OVERLAP) > now);
+        self.used = used(&self.formers, now);
+        (self.formers.len(), self.used) != before
     }
 
     /// When the last of what former authorities signed has ended, in Unix time; 0 without any.
@@ -191,9 +199,9 @@ impl Rotation {
     }
 
     /// The authority that vouches for the control plane itself: the eldest, since its clients may have read its roots from a file
-    /// long ago.
+    /// long ago; but before its root goes, it is another.
     pub(super) fn server(&self, now: i64) -> Result<Authority, Refusal> {
-        let eldest = self.formers.first().map_or(&self.signer, |(unit, _)| unit);
+        let eldest = self.formers.iter().find(|(_, until)| *until > now).map_or(&self.signer, |(unit, _)| unit);
         eldest.files.authority(now).or_else(|_| self.signer.files.authority(now))
     }
 
@@ -224,6 +232,11 @@ impl Rotation {
         remove(memory).with_context(|| format!("clearing {}", memory.display()))?;
         fs::rename(&part, memory).with_context(|| format!("writing {}", memory.display()))
     }
+}
+
+/// How many of these have signed what is in use still.
+fn used(formers: &[(Unit, i64)], now: i64) -> usize {
+    formers.iter().filter(|(_, until)| *until > now).count()
 }
 
 /// Where the memory is written before it takes the place of the old one.
