@@ -19,7 +19,7 @@ pub mod webhooks;
 
 pub use cluster::{Cluster, Place};
 pub use heard::Heard;
-pub use watch::{Awaited, awaited, watch};
+pub use watch::{Standing, watch};
 
 /// What those who write share.
 #[derive(Clone)]

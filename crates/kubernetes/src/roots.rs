@@ -1,10 +1,12 @@
 //! The mesh's roots in every namespace: ConfigMap `istio-ca-root-cert`, which pods mount
 //! (`istio: pilot/pkg/serviceregistry/kube/controller/namespacecontroller.go`). Restored when it is edited or deleted. One that holds
 //! the root of another control plane is left as it is: two roots in one mesh would be two meshes, and neither would know why.
+//! Namespaces that the mesh's discovery selectors leave out are not looked at; one that is left out later keeps what it has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use api::mesh::LabelSelector;
 use futures_util::{StreamExt, pin_mut};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
@@ -12,6 +14,7 @@ use kube::api::{Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, ResourceExt};
+use names::{Labels, Name};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -37,6 +40,9 @@ const LATE: Duration = Duration::from_secs(60);
 struct Place {
     /// It is there and stays.
     there: bool,
+    labels: Labels,
+    /// It belongs to the mesh.
+    in_mesh: bool,
     /// The list of namespaces, or of ConfigMaps, that is being read has it: what a list does not have is gone at its end, not before.
     seen: [bool; 2],
     /// The certificates in its ConfigMap.
@@ -57,9 +63,12 @@ pub struct Found {
     pub foreign: BTreeSet<String>,
 }
 
-/// Keeps the ConfigMap of every namespace at the writer's roots while it leads, unless its own namespace has the roots of another; every
+/// Which namespaces belong to the mesh: those that one of these selects, all when there is none; nothing while that is not known.
+pub type Selectors = watch::Receiver<Option<Vec<LabelSelector>>>;
+
+/// Keeps the ConfigMap of every namespace of the mesh at the writer's roots while it leads, unless its own namespace has the roots of another; every
 /// replica tells `found`. Never returns.
-pub async fn distribute(writer: Writer, found: watch::Sender<Found>) {
+pub async fn distribute(writer: Writer, mut selectors: Selectors, found: watch::Sender<Found>) {
     let Writer { cluster, namespace: home, mut roots, mut lead } = writer;
     let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(cluster.client());
     let maps: Api<ConfigMap> = Api::all(cluster.client());
@@ -73,7 +82,11 @@ pub async fn distribute(writer: Writer, found: watch::Sender<Found>) {
     loop {
         let current = roots.borrow_and_update().clone();
         let listed = lists == [true; 2];
-        tell(&found, listed, &current, &places);
+        let selected = selectors.borrow_and_update().clone();
+        places.values_mut().for_each(|place| place.select(selected.as_deref()));
+        if listed {
+            tell(&found, &home, &current, &places);
+        }
         // Where the mesh is another's, no namespace gets ours.
         let ours = listed && !found.borrow().foreign.contains(&home);
         let due = if ours { write(&cluster, &current, &lead, &mut places).await } else { None };
@@ -94,6 +107,7 @@ pub async fn distribute(writer: Writer, found: watch::Sender<Found>) {
             },
             Ok(()) = roots.changed() => {}
             Ok(()) = lead.changed() => {}
+            Ok(()) = selectors.changed() => {}
             () = at(due), if due.is_some() => {}
         }
     }
@@ -117,6 +131,8 @@ fn namespace(event: watcher::Event<PartialObjectMeta<Namespace>>, places: &mut B
             let place = places.entry(namespace.name_any()).or_default();
             // One that is on its way out takes nothing any more.
             place.there = namespace.metadata.deletion_timestamp.is_none();
+            let labels = namespace.labels().iter();
+            place.labels = labels.map(|(key, value)| (Name::from(key), Name::from(value))).collect();
             place.seen[0] = true;
         }
         watcher::Event::Delete(namespace) => _ = places.remove(&namespace.name_any()),
@@ -160,6 +176,11 @@ fn is_ours(managed: &[ManagedFieldsEntry]) -> bool {
 }
 
 impl Place {
+    fn select(&mut self, selectors: Option<&[LabelSelector]>) {
+        let selects = |all: &[LabelSelector]| all.is_empty() || all.iter().any(|one| one.matches(&self.labels));
+        self.in_mesh = selectors.is_some_and(selects);
+    }
+
     /// It holds certificates, and none of ours, and neither we nor a person wrote them.
     fn is_foreign(&self, roots: &[String]) -> bool {
         self.there && !self.ours && !self.holds.is_empty() && !self.holds.iter().any(|one| roots.contains(one))
@@ -178,13 +199,14 @@ fn certificates(pem: &str) -> Vec<String> {
     found
 }
 
-/// Says which namespaces have others' roots.
-fn tell(found: &watch::Sender<Found>, listed: bool, roots: &str, places: &BTreeMap<String, Place>) {
-    if !listed || roots.is_empty() {
+/// Says which namespaces of the mesh, and whether the control plane's own, have others' roots.
+fn tell(found: &watch::Sender<Found>, home: &str, roots: &str, places: &BTreeMap<String, Place>) {
+    if roots.is_empty() {
         return;
     }
     let ours = certificates(roots);
-    let foreign = places.iter().filter(|(name, place)| !WITHOUT.contains(&name.as_str()) && place.is_foreign(&ours));
+    let counts = |name: &str, place: &Place| name == home || place.in_mesh && !WITHOUT.contains(&name);
+    let foreign = places.iter().filter(|(name, place)| counts(name, place) && place.is_foreign(&ours));
     let foreign: BTreeSet<String> = foreign.map(|(name, _)| name.clone()).collect();
     found.send_if_modified(|found| {
         let new: Vec<&String> = foreign.difference(&found.foreign).take(SHOWN).collect();
@@ -210,7 +232,8 @@ async fn write(cluster: &Cluster, roots: &str, lead: &Lead, places: &mut BTreeMa
     }
     let (now, ours) = (Instant::now(), certificates(roots));
     let mut next: Option<Instant> = None;
-    for (name, place) in places.iter_mut().filter(|(name, place)| place.there && !WITHOUT.contains(&name.as_str())) {
+    let fillable = |name: &str, place: &Place| place.there && place.in_mesh && !WITHOUT.contains(&name);
+    for (name, place) in places.iter_mut().filter(|(name, place)| fillable(name, place)) {
         if place.is_foreign(&ours) || place.holds == ours {
             if place.due.is_some_and(|due| now > due + LATE) {
                 (place.due, place.pause) = (None, Duration::ZERO);

@@ -1,5 +1,6 @@
-//! All kinds' watches as one source: the first transaction comes when every kind was listed whole, or is known not to be seen; each
-//! relist is one transaction.
+//! All kinds' watches as one source: the first transaction comes when every kind was listed whole, or is known not to be there; each
+//! relist is one transaction. A kind that may not be seen is waited for at first, since a mesh without its policies would be open, and
+//! later stays as it was last seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,23 +12,32 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Cluster;
 
+mod first;
 mod kind;
 mod presence;
 mod raw;
 mod store;
 
-use kind::{Update, Watcher};
+use first::First;
+use kind::{Outcome, Update, Watcher};
 
 /// Updates that may wait to be taken.
 const QUEUE: usize = 256;
 
-/// Kinds that were not yet listed whole.
-pub type Awaited = latest::Receiver<BTreeSet<Kind>>;
+/// How the watches stand.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// Kinds that were not yet listed whole.
+    pub awaited: BTreeSet<Kind>,
+    /// Why kinds are not seen, or not any more.
+    pub trouble: BTreeMap<Kind, String>,
+}
 
-/// Says what is still awaited, and takes word of it.
-#[must_use]
-pub fn awaited() -> (latest::Sender<BTreeSet<Kind>>, Awaited) {
-    latest::channel(Kind::ALL.iter().copied().collect())
+impl Default for Standing {
+    /// Nothing was listed yet.
+    fn default() -> Self {
+        Self { awaited: Kind::ALL.iter().copied().collect(), trouble: BTreeMap::new() }
+    }
 }
 
 /// Watches everything until `stop`; each call of `sink` is one transaction. The settings of the mesh are in the namespace `root`.
@@ -35,7 +45,7 @@ pub fn awaited() -> (latest::Sender<BTreeSet<Kind>>, Awaited) {
 pub async fn watch(
     cluster: Cluster,
     root: Name,
-    awaited: latest::Sender<BTreeSet<Kind>>,
+    standing: latest::Sender<Standing>,
     mut sink: impl FnMut(Changes),
     stop: CancellationToken,
 ) {
@@ -47,8 +57,7 @@ pub async fn watch(
         let (cluster, root, present, tell) = (cluster.clone(), root.clone(), present.clone(), tell.clone());
         tasks.spawn(Watcher { cluster, kind, root, present, tell, streaming: true }.run());
     }
-    let mut source =
-        Source { awaited, first: Some(Changes::default()), said: BTreeMap::new(), trouble: BTreeMap::new() };
+    let mut source = Source { standing, first: Some(First::default()), said: BTreeMap::new() };
     loop {
         let update = tokio::select! {
             () = stop.cancelled() => return,
@@ -65,42 +74,62 @@ pub async fn watch(
 
 /// What was told so far.
 struct Source {
-    awaited: latest::Sender<BTreeSet<Kind>>,
+    standing: latest::Sender<Standing>,
     /// What came before every kind was seen.
-    first: Option<Changes>,
+    first: Option<First>,
     /// What is to be said of objects, by kind.
     said: BTreeMap<Kind, Vec<Issue>>,
-    /// Why a kind is not seen.
-    trouble: BTreeMap<Kind, String>,
 }
 
 impl Source {
     /// What becomes visible by an update.
     fn take(&mut self, update: Update) -> Option<Changes> {
-        let Update { kind, mut changes, trouble } = update;
-        let other = match trouble {
-            Some(trouble) => self.trouble.insert(kind, trouble.clone()).is_none_or(|before| before != trouble),
-            None => self.trouble.remove(&kind).is_some(),
-        };
+        let Update { kind, mut changes, outcome } = update;
+        let other = self.stands(kind, outcome);
         let said = changes.ledger.take().map(|ledger| self.said.insert(kind, ledger)).is_some();
-        self.awaited.send_if_modified(|awaited| awaited.remove(&kind));
         if let Some(first) = &mut self.first {
-            first.upserts.extend(changes.upserts);
-            first.removed.extend(changes.removed);
-            first.moved.extend(changes.moved);
-            first.issues.extend(changes.issues);
-            if !self.awaited.borrow().is_empty() {
+            first.take(changes);
+            if !self.standing.borrow().awaited.is_empty() {
                 return None;
             }
-            changes = self.first.take()?;
+            changes = self.first.take()?.whole();
             tracing::info!(objects = changes.upserts.len(), "everything was listed");
         }
         changes.ledger = (said || other).then(|| self.ledger());
         (!changes.is_empty() || changes.ledger.is_some()).then_some(changes)
     }
 
+    /// Notes how a kind stands; says whether its trouble is another.
+    fn stands(&self, kind: Kind, outcome: Outcome) -> bool {
+        let mut other = false;
+        self.standing.send_if_modified(|standing| {
+            let listed = !matches!(outcome, Outcome::Forbidden(_)) && standing.awaited.remove(&kind);
+            other = match outcome {
+                Outcome::Seen => standing.trouble.remove(&kind).is_some(),
+                Outcome::Forbidden(why) | Outcome::NotServed(why) => {
+                    standing.trouble.insert(kind, why.clone()).is_none_or(|before| before != why)
+                }
+            };
+            if other {
+                say(kind, standing);
+            }
+            listed || other
+        });
+        other
+    }
+
     fn ledger(&self) -> Vec<Issue> {
-        let troubles = self.trouble.iter().map(|(kind, why)| store::about(*kind, why.clone()));
+        let standing = self.standing.borrow();
+        let troubles = standing.trouble.iter().map(|(kind, why)| store::about(*kind, why.clone()));
         troubles.chain(self.said.values().flatten().cloned()).collect()
+    }
+}
+
+/// Tells once how a kind stands now.
+fn say(kind: Kind, standing: &Standing) {
+    match standing.trouble.get(&kind) {
+        Some(why) if standing.awaited.contains(&kind) => tracing::warn!("{kind} is waited for: {why}"),
+        Some(why) => tracing::warn!("{kind} is not seen now, what is known of it stays: {why}"),
+        None => tracing::info!("{kind} is seen again"),
     }
 }

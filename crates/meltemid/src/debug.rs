@@ -129,9 +129,15 @@ async fn ready(State(pages): State<Pages>) -> Response {
         }
     };
     match obstacle {
-        None => (StatusCode::OK, "ready\n").into_response(),
+        None => (StatusCode::OK, format!("ready\n{}", degraded(start))).into_response(),
         Some(obstacle) => (StatusCode::SERVICE_UNAVAILABLE, format!("{obstacle}\n")).into_response(),
     }
+}
+
+/// Kinds that stay as they were last seen, a line each.
+fn degraded(start: Option<&Start>) -> String {
+    let trouble = start.map(Start::trouble).unwrap_or_default();
+    trouble.iter().map(|(kind, why)| format!("{} is not seen now: {why}\n", kind.name())).collect()
 }
 
 async fn prometheus(State(pages): State<Pages>) -> Response {

@@ -58,6 +58,11 @@ pub(crate) fn text(of: &Measured<'_>) -> anyhow::Result<String> {
         let foreign = IntGauge::new("meltemi_foreign_roots", help)?;
         foreign.set(i64::try_from(start.foreign())?);
         registry.register(Box::new(foreign))?;
+        let help =
+            "Kinds that cannot be seen now: that is not allowed, or no known version is served. /ready says why.";
+        let unseen = IntGaugeVec::new(Opts::new("meltemi_unseen_kinds", help), &["kind"])?;
+        start.trouble().keys().for_each(|kind| unseen.with_label_values(&[kind.name()]).set(1));
+        registry.register(Box::new(unseen))?;
     }
     if let Some(heard) = heard {
         let help =

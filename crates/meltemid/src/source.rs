@@ -1,12 +1,12 @@
 //! Where the configuration comes from: a directory, or the API server with all that is written back to it.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use api::mesh::LabelSelector;
 use kubernetes::lease::{self, Candidate, Hold};
-use kubernetes::{Cluster, Writer, roots, webhooks};
+use kubernetes::{Cluster, Standing, Writer, roots, webhooks};
 use names::Name;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,11 @@ use crate::settings::Settings;
 use crate::start::Start;
 use crate::tasks::{OnExit, Tasks};
 use crate::{addresses, analysis, ingresses};
+
+/// How often it is looked whether the mesh's settings are others …
+const LOOK: Duration = Duration::from_millis(500);
+/// … and at first whether there are some.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
 
 /// A source.
 pub(crate) enum Source {
@@ -33,7 +38,7 @@ pub(crate) struct OfCluster {
     pub(crate) secrets: Option<Secrets>,
     /// The roots as one PEM, once there are some.
     pub(crate) roots: watch::Receiver<String>,
-    awaited: watch::Sender<BTreeSet<api::Kind>>,
+    standing: watch::Sender<Standing>,
     candidate: Candidate,
     /// Whether this replica writes.
     hold: Hold,
@@ -54,7 +59,7 @@ impl OfCluster {
         roots: watch::Receiver<String>,
     ) -> (Self, Start) {
         let (found, seen) = watch::channel(roots::Found::default());
-        let (awaited, left) = kubernetes::awaited();
+        let (standing, seen_of) = watch::channel(Standing::default());
         let name = match settings.revision.as_str() {
             "default" => "meltemi-leader".to_owned(),
             other => format!("meltemi-leader-{other}"),
@@ -62,10 +67,10 @@ impl OfCluster {
         let identity = settings.replica();
         let candidate = Candidate { namespace: settings.root_namespace.clone(), name, identity };
         let (analysis, allocates) = (settings.analysis(), settings.allocate_addresses);
-        let start = Start::new(left, seen, settings);
+        let start = Start::new(seen_of, seen, settings);
         let revision = settings.revision.clone();
         let hold = Hold::default();
-        (Self { cluster, secrets, roots, awaited, candidate, hold, revision, analysis, allocates, found }, start)
+        (Self { cluster, secrets, roots, standing, candidate, hold, revision, analysis, allocates, found }, start)
     }
 
     /// The other replicas, where the authority is in Secrets.
@@ -90,13 +95,13 @@ impl Source {
                 return;
             }
         };
-        let OfCluster { cluster, secrets, roots, awaited, candidate, hold, revision, analysis, allocates, found } = of;
+        let OfCluster { cluster, secrets, roots, standing, candidate, hold, revision, analysis, allocates, found } = of;
         let (namespace, watched, from) = (candidate.namespace.clone(), stop.clone(), cluster.clone());
         let root = Name::from(&namespace);
         let seen = control.clone();
         tasks.spawn("watches", OnExit::StopProcess, async move {
             let sink = move |changes| control.send(Command::Config(changes));
-            kubernetes::watch(from, root, awaited, sink, watched).await;
+            kubernetes::watch(from, root, standing, sink, watched).await;
             Ok(())
         });
         if let Some(secrets) = secrets {
@@ -113,11 +118,30 @@ impl Source {
         }
         until(tasks, "ingresses", stop, ingresses::run(cluster.clone(), seen.clone(), lead.clone()));
         if let Some(interval) = analysis {
-            until(tasks, "analysis", stop, analysis::run(cluster.clone(), seen, lead.clone(), interval));
+            until(tasks, "analysis", stop, analysis::run(cluster.clone(), seen.clone(), lead.clone(), interval));
         }
         let writer = Writer { cluster, namespace, roots, lead };
         until(tasks, "webhooks", stop, webhooks::patch(writer.clone(), revision, found.subscribe()));
-        until(tasks, "roots", stop, roots::distribute(writer, found));
+        let (select, selectors) = watch::channel(None);
+        until(tasks, "discovery selectors", stop, select_by(seen, select));
+        until(tasks, "roots", stop, roots::distribute(writer, selectors, found));
+    }
+}
+
+/// Tells which namespaces the mesh's settings select. Never returns.
+async fn select_by(control: Control, tell: watch::Sender<Option<Vec<LabelSelector>>>) {
+    let mut seen = None;
+    loop {
+        if let Some(view) = control.view().filter(|view| seen != Some(view.commits)) {
+            seen = Some(view.commits);
+            let selectors = view.mesh.discovery_selectors();
+            tell.send_if_modified(|told| {
+                let other = told.as_deref() != Some(selectors);
+                *told = Some(selectors.to_vec());
+                other
+            });
+        }
+        tokio::time::sleep(if seen.is_some() { LOOK } else { FIRST_LOOK }).await;
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use api::{Changes, Kind};
 use futures_util::{StreamExt, pin_mut};
 use kube::Api;
+use kube::core::Status;
 use kube::runtime::watcher::{self, InitialListStrategy, watcher};
 use names::Name;
 use tokio::sync::{mpsc, watch};
@@ -18,7 +19,7 @@ use crate::Cluster;
 /// Between attempts: this at first, then twice as long each time, up to that.
 const SOON: Duration = Duration::from_millis(200);
 const LATE: Duration = Duration::from_secs(2);
-/// What is not allowed, or not there though it should be, is tried again so often.
+/// What is not allowed is tried again up to so seldom.
 const SELDOM: Duration = Duration::from_secs(30);
 /// A list that is doubted is asked for again after this, and believed when it stayed so for that long.
 const RELIST: Duration = Duration::from_secs(1);
@@ -32,8 +33,18 @@ pub(super) struct Update {
     pub(super) kind: Kind,
     /// What changed.
     pub(super) changes: Changes,
-    /// What keeps it from being seen, if something does.
-    pub(super) trouble: Option<String>,
+    /// How it came to be known.
+    pub(super) outcome: Outcome,
+}
+
+/// What came of looking at a kind.
+pub(super) enum Outcome {
+    /// It was seen, or its definition is known not to be there.
+    Seen,
+    /// We may not see it, and why: what there is of it is not known.
+    Forbidden(String),
+    /// The API server serves none of the versions that are known here, and which: nothing of it can be had.
+    NotServed(String),
 }
 
 /// Why following one version ended.
@@ -75,14 +86,18 @@ pub(super) fn is_forbidden(error: &watcher::Error) -> bool {
 }
 
 /// What the API server answered, if it was reached.
-fn code(error: &watcher::Error) -> Option<u16> {
+fn answer(error: &watcher::Error) -> Option<&Status> {
     match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status.code),
-        watcher::Error::WatchError(status) => Some(status.code),
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => Some(status),
         _ => None,
     }
+}
+
+fn code(error: &watcher::Error) -> Option<u16> {
+    answer(error).map(|status| status.code)
 }
 
 impl Watcher {
@@ -98,7 +113,7 @@ impl Watcher {
             if !defined {
                 self.cluster.heard().forget(self.kind);
                 let changes = state.store.clear();
-                self.send(changes, None).await;
+                self.send(changes, Outcome::Seen).await;
                 if self.present.wait_for(|present| presence::has(present, self.kind) == Some(true)).await.is_err() {
                     return;
                 }
@@ -110,13 +125,14 @@ impl Watcher {
                     version = (version + 1) % versions.len();
                     if version == 0 {
                         let trouble = format!("none of the versions {} is served", versions.join(", "));
-                        self.send(Changes::default(), Some(trouble)).await;
+                        self.send(Changes::default(), Outcome::NotServed(trouble)).await;
                         self.rest(SOON * 5).await;
                     }
                 }
                 End::Forbidden(why) => {
-                    self.send(Changes::default(), Some(why)).await;
-                    self.rest(SELDOM).await;
+                    self.send(Changes::default(), Outcome::Forbidden(why)).await;
+                    self.rest(state.pause).await;
+                    state.pause = (state.pause * 2).min(SELDOM);
                 }
             }
         }
@@ -134,9 +150,9 @@ impl Watcher {
         _ = tokio::time::timeout(pause, self.present.changed()).await;
     }
 
-    async fn send(&self, changes: Changes, trouble: Option<String>) {
+    async fn send(&self, changes: Changes, outcome: Outcome) {
         // Nobody listens any more: the end is near.
-        _ = self.tell.send(Update { kind: self.kind, changes, trouble }).await;
+        _ = self.tell.send(Update { kind: self.kind, changes, outcome }).await;
     }
 
     fn config(&self) -> watcher::Config {
@@ -185,10 +201,13 @@ impl Watcher {
 
     /// Takes an event; may give a reason to start over.
     async fn take(&self, watched: Watched, event: watcher::Event<Raw>, state: &mut State) -> Option<End> {
-        if state.failing {
-            tracing::info!("{} are watched again", self.kind.plural());
+        // A list in pages begins before the API server was asked: that says nothing.
+        if !matches!(event, watcher::Event::Init) {
+            if state.failing {
+                tracing::info!("{} are watched again", self.kind.plural());
+            }
+            (state.failing, state.refusals, state.pause) = (false, 0, SOON);
         }
-        (state.failing, state.refusals, state.pause) = (false, 0, SOON);
         let named = |raw: &Raw| {
             let meta = kube::Resource::meta(raw);
             (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
@@ -215,7 +234,7 @@ impl Watcher {
                     state.doubted = None;
                     tracing::debug!(count = state.store.count(), "{} were listed", self.kind.plural());
                 }
-                self.send(changes, None).await;
+                self.send(changes, Outcome::Seen).await;
             }
             Step::Doubted(why) => {
                 if state.doubted.is_none() {
@@ -235,11 +254,10 @@ impl Watcher {
         match code(error) {
             Some(404) => return Some(End::NotServed),
             Some(403) => {
-                if !state.failing {
-                    tracing::warn!("{plural} may not be watched: {error}");
-                }
                 state.failing = true;
-                return Some(End::Forbidden(error.to_string()));
+                return Some(End::Forbidden(
+                    answer(error).map_or_else(|| error.to_string(), |status| status.message.clone()),
+                ));
             }
             Some(400 | 422) if self.streaming => {
                 tracing::info!("{plural} are listed in pages: the API server does not stream lists");
