@@ -64,7 +64,7 @@ pub(super) fn metric(plane: &Plane, name: &str) -> anyhow::Result<u64> {
 }
 
 /// What the only proxy was told, once it has everything and has taken all that was sent.
-fn steady(plane: &Plane, follower: &Follower) -> anyhow::Result<Told> {
+pub(super) fn steady(plane: &Plane, follower: &Follower) -> anyhow::Result<Told> {
     eventually("the proxy to be current", PATIENCE, || {
         plane.live(1, 0)?;
         let (sent, told) = (metric(plane, "pilot_xds_pushes")?, follower.told());
@@ -74,11 +74,11 @@ fn steady(plane: &Plane, follower: &Follower) -> anyhow::Result<Told> {
 }
 
 /// It was told nothing since, and is connected.
-fn unchanged(follower: &Follower, since: &Told) {
+pub(super) fn unchanged(follower: &Follower, since: &Told) {
     assert_eq!(&follower.told(), since, "it was told something");
 }
 
-fn clusters_of(name: &str) -> Vec<String> {
+pub(super) fn clusters_of(name: &str) -> Vec<String> {
     vec![format!("outbound|80||{name}.default.svc.cluster.local")]
 }
 

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use tests::need;
 use tests::plane::folder;
 
-use super::replicas::{app, free_port, version};
+use super::replica::free_port;
+use super::replicas::{app, version};
 use super::rights::as_shipped;
 use super::tools;
 use super::writers::{object, plane, writes};

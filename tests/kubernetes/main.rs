@@ -7,15 +7,20 @@ use bed::cluster::Tools;
 mod asked;
 mod authority;
 mod badday;
+mod burst;
 mod cluster;
 mod crds;
+mod degraded;
 mod ingress;
 mod installed;
 mod keys;
+mod leader;
 mod plane;
 mod pods;
+mod replica;
 mod replicas;
 mod rights;
+mod rotation;
 mod writers;
 
 /// The programs of a cluster, and what is missing without them.

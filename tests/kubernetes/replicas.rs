@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use bed::app::{Answer, App};
 use bed::cluster::{Cluster, Options};
 use bed::envoy::{Envoy, Spec};
 use bed::net::Place;
-use bed::process::{Keeper, Running, eventually};
+use bed::process::{Keeper, eventually};
 use tests::between::Between;
 use tests::client::sidecar;
 use tests::follower::{Follower, Told};
@@ -19,6 +19,7 @@ use tests::plane::{Plane, folder};
 use xds::ResourceType;
 
 use super::badday::{metric, service};
+use super::replica::{self, Replica, free_port};
 use super::tools;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,8 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn programs() -> Result<(PathBuf, PathBuf), String> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let envoy = bed::envoy::binary(Some(&root.join(".cache/envoy/envoy"))).map_err(|error| error.to_string())?;
-    let meltemid = root.join("target/debug/meltemid");
-    if meltemid.is_file() { Ok((envoy, meltemid)) } else { Err("target/debug/meltemid is missing".to_owned()) }
+    Ok((envoy, replica::program()?))
 }
 
 /// A proxy that has everything, after both control planes have.
@@ -85,12 +85,6 @@ fn replicas_have_equal_bytes_and_a_proxy_that_moves_is_sent_nothing() {
     }
 }
 
-/// A port that is free now.
-pub(super) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
-}
-
 /// An application that says its version; its port.
 pub(super) fn app(version: &str) -> u16 {
     let port = free_port();
@@ -137,41 +131,6 @@ spec:
     )
 }
 
-/// A control plane as a process, which can be killed.
-struct Replica {
-    program: PathBuf,
-    name: &'static str,
-    xds: SocketAddr,
-    http: SocketAddr,
-    folder: PathBuf,
-    running: Option<Running>,
-}
-
-impl Replica {
-    fn new(program: &std::path::Path, name: &'static str) -> Self {
-        let free = || SocketAddr::from(([127, 0, 0, 1], free_port()));
-        Self { program: program.to_owned(), name, xds: free(), http: free(), folder: folder(), running: None }
-    }
-
-    fn start(&mut self, keeper: &Keeper, cluster: &Cluster) -> anyhow::Result<()> {
-        let mut command = Keeper::command(&self.program);
-        command.arg("--kubeconfig").arg(cluster.kubeconfig()).arg("--ca-dir").arg(self.folder.join("ca"));
-        command.args(["--xds-address", &self.xds.to_string(), "--http-address", &self.http.to_string()]);
-        command.args(["--secure-address", "127.0.0.1:0", "--webhook-address", "127.0.0.1:0", "--pod-name", self.name]);
-        self.running = Some(keeper.start(self.name, command, &self.folder.join("log"))?);
-        eventually("a replica", PATIENCE, || {
-            let answer = bed::http::get(self.http, "meltemid", "/ready", &[])?;
-            ensure!(answer.status == 200, "{}", answer.body);
-            Ok(())
-        })
-        .with_context(|| format!("its log is in {}", self.folder.display()))
-    }
-
-    fn kill(&mut self) {
-        self.running = None;
-    }
-}
-
 /// Who answers at a gateway.
 pub(super) fn version(gateway: SocketAddr) -> anyhow::Result<String> {
     let answer = bed::http::get(gateway, "web.test", "/", &[])?;
@@ -189,11 +148,11 @@ fn killed_in_turn(envoy: &std::path::Path, program: &std::path::Path) -> anyhow:
     let gateway = SocketAddr::from(([127, 0, 0, 1], port));
     eventually("the definitions", PATIENCE, || cluster.apply(&mesh(port, ports[0])))?;
     let keeper = Keeper::new();
-    let mut replicas = [Replica::new(program, "one"), Replica::new(program, "two")];
+    let mut replicas = ["one", "two"].map(|name| Replica::new(program, name, cluster.kubeconfig()));
     for replica in &mut replicas {
-        replica.start(&keeper, &cluster)?;
+        replica.start(&keeper)?;
     }
-    let between = Between::start(&[replicas[0].xds, replicas[1].xds])?;
+    let between = Between::start(&[replicas[0].xds(), replicas[1].xds()])?;
     let spec = Spec {
         pod: "ingress".into(),
         namespace: "istio-system".into(),
@@ -220,7 +179,7 @@ fn killed_in_turn(envoy: &std::path::Path, program: &std::path::Path) -> anyhow:
             ensure!(by == wanted, "{by} answers");
             Ok(())
         })?;
-        replicas[round].start(&keeper, &cluster)?;
+        replicas[round].start(&keeper)?;
     }
     ensure!(!load.is_finished(), "the load was over before the replicas were killed");
     load.join().map_err(|_| anyhow::anyhow!("the load panicked"))?

@@ -292,3 +292,47 @@ fn hosts_outside_are_given_addresses_and_keep_them() {
         assert_eq!(writes(&cluster, name), count, "{name}");
     }
 }
+
+#[test]
+fn roots_go_where_discovery_selectors_look() {
+    if !need("a control plane on a cluster", tools().err()) {
+        return;
+    }
+    let cluster = Cluster::start(Options::new(tools().unwrap())).unwrap();
+    let namespace = |name: &str, mesh: &str| {
+        let kind = "apiVersion: v1, kind: Namespace";
+        cluster.apply(&format!("{{{kind}, metadata: {{name: {name}, labels: {{mesh: '{mesh}'}}}}}}")).unwrap();
+    };
+    for (name, mesh) in [("istio-system", "on"), ("a-outside", "off"), ("shop", "on")] {
+        namespace(name, mesh);
+    }
+    let settings = |selectors: &str| {
+        let data = json!({ "mesh": format!("discoverySelectors: {selectors}") });
+        let meta = json!({ "name": "istio", "namespace": "istio-system" });
+        cluster
+            .apply(&json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data }).to_string())
+            .unwrap();
+    };
+    settings("[{matchLabels: {mesh: 'on'}}]");
+    let plane = plane(cluster.kubeconfig(), "one", &[]);
+    plane.ready(PATIENCE).unwrap();
+    let has = |name: &str| {
+        eventually(name, PATIENCE, || roots(&cluster, name)).unwrap();
+    };
+    // They are written in the order of names: who comes later has them, and those before it never will.
+    ["istio-system", "shop"].into_iter().for_each(has);
+    for without in ["a-outside", "default", "kube-system"] {
+        assert!(roots(&cluster, without).is_err(), "{without} has roots");
+    }
+    namespace("a-outside", "on");
+    has("a-outside");
+    // One that is left out later keeps what it has: its pods may run.
+    namespace("a-outside", "off");
+    namespace("b-outside", "off");
+    namespace("young", "on");
+    has("young");
+    has("a-outside");
+    assert!(roots(&cluster, "b-outside").is_err());
+    settings("[]");
+    ["b-outside", "default", "kube-system"].into_iter().for_each(has);
+}
