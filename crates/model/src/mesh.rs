@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use api::mesh::LabelSelector;
-use api::{AnyObject, ApiKind, Checked, ConfigMap, ObjectId, Origin};
+use api::{AnyObject, ApiKind, Checked, ObjectId, Origin};
 use graph::{Changes, Db, Executor, Schema, Txn};
 use names::{Name, Namespace};
 
@@ -107,12 +107,11 @@ impl Mesh {
         self.settings().mesh.trust_domain.clone()
     }
 
-    /// The mesh's settings; while no row depends on them, as they are written.
+    /// The mesh's settings.
     #[must_use]
     pub fn settings(&self) -> Arc<MeshSettings> {
-        let written = || self.db.input::<Objects<ConfigMap>>(&MeshSettings::place(&self.base));
-        let read = || Arc::new(MeshSettings::new((*self.base).clone(), written().as_deref()));
-        self.db.row::<Settings>(&()).unwrap_or_else(read)
+        // The row is there from the beginning.
+        self.db.row::<Settings>(&()).unwrap_or_else(|| Arc::new(MeshSettings::new((*self.base).clone(), None)))
     }
 
     /// What selects the mesh's namespaces; all belong to it when this is empty.
