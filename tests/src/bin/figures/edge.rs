@@ -4,9 +4,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use bed::envoy::{Envoy, Spec};
 use bed::net::Place;
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
 use kube::Api;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -54,14 +59,15 @@ pub(crate) async fn edits(
     };
     let mut envoy = Envoy::start(&binary, &spec, &Place::here(), &tests::plane::folder())?;
     envoy.wait_live(PATIENCE)?;
-    met(at, "first").await?;
+    let mut asker = Asker::connect(at).await?;
+    asker.met("first").await?;
     let (rules, mut took) = (place(&rule)?, Vec::new());
     for edit in 0..EDITS {
         let body = format!("edit {edit}");
         let patch = Patch::Merge(json!({ "spec": { "http": answers(&body) } }));
         rules.patch("edge", &PatchParams::default(), &patch).await?;
         let answered = Instant::now();
-        met(at, &body).await?;
+        asker.met(&body).await?;
         took.push(answered.elapsed());
     }
     took.sort_unstable();
@@ -73,20 +79,32 @@ fn answers(body: &str) -> Value {
     json!([{ "directResponse": { "status": 200, "body": { "string": body } } }])
 }
 
-/// Asks until that is the answer.
-async fn met(at: SocketAddr, body: &str) -> anyhow::Result<()> {
-    let body = body.to_owned();
-    let asked = tokio::task::spawn_blocking(move || {
+/// A client that keeps its connection: Envoy takes its time to close one.
+struct Asker(SendRequest<Empty<Bytes>>);
+
+impl Asker {
+    async fn connect(at: SocketAddr) -> anyhow::Result<Self> {
+        let socket = tokio::net::TcpStream::connect(at).await?;
+        socket.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
+        #[expect(clippy::disallowed_methods, reason = "the connection ends with its client")]
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(Self(sender))
+    }
+
+    /// Asks until that is the answer.
+    async fn met(&mut self, body: &str) -> anyhow::Result<()> {
         let started = Instant::now();
         loop {
-            let answer = bed::http::get(at, "edge.test", "/", &[]);
-            if answer.as_ref().is_ok_and(|answer| answer.body == body) {
+            self.0.ready().await?;
+            let request = Request::get("/").header("host", "edge.test").body(Empty::new())?;
+            let answer = self.0.send_request(request).await?.into_body().collect().await?.to_bytes();
+            if answer == body.as_bytes() {
                 return Ok(());
             }
             ensure!(started.elapsed() < PATIENCE, "{body:?} is not live: {answer:?}");
         }
-    });
-    asked.await.context("asking")?
+    }
 }
 
 /// An address that is free now.
