@@ -27,8 +27,8 @@ mod shared;
 pub(crate) use audience::Streams;
 use audience::{Audience, Standing};
 use files::Files;
-use rotation::Rotation;
 pub(crate) use rotation::Stage;
+use rotation::{OVERLAP, Rotation};
 use secret::Renewed;
 pub(crate) use secret::Secrets;
 use shared::Peers;
@@ -251,7 +251,8 @@ impl Follower {
         }
         if self.plan.unstaged {
             self.rotation.switch();
-            self.rotation.ended(now());
+            // Nor is its root trusted a moment longer.
+            self.rotation.ended(now() - OVERLAP);
             return true;
         }
         self.known = self.known_here(audience);

@@ -18,7 +18,7 @@ pub(super) const LAST: &str = "last";
 
 /// What a former authority signed has ended, and its root is trusted for so many seconds more: by then all replicas show a certificate of
 /// another, and nobody refuses one that was a little late.
-const OVERLAP: i64 = 10;
+pub(super) const OVERLAP: i64 = 10;
 
 /// How far a rotation is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
