@@ -5,8 +5,11 @@ use std::borrow::Cow;
 use api::Kind;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DynamicResourceScope;
+use serde::de::DeserializeSeed;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+
+mod prune;
 
 /// What `kubectl apply` remembers: as large as the object.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -35,13 +38,7 @@ pub(super) struct Raw {
 
 impl<'de> Deserialize<'de> for Raw {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut value = Value::deserialize(deserializer)?;
-        if let Some(meta) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-            meta.remove("managedFields");
-            if let Some(annotations) = meta.get_mut("annotations").and_then(Value::as_object_mut) {
-                annotations.remove(LAST_APPLIED);
-            }
-        }
+        let value = prune::OBJECT.deserialize(deserializer)?;
         let text = |key: &str| value["metadata"][key].as_str().map(str::to_owned);
         let (name, namespace, resource_version) = (text("name"), text("namespace"), text("resourceVersion"));
         let meta = ObjectMeta { name, namespace, resource_version, ..ObjectMeta::default() };
