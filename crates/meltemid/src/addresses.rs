@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api::networking::Allocated;
 use api::{Kind, ObjectId, ServiceEntry};
@@ -12,15 +12,11 @@ use kubernetes::{Cluster, status};
 use model::{Mesh, Objects};
 use names::Name;
 
-use crate::control::Control;
-use crate::turns::Turns;
+use crate::control::{Control, View};
+use crate::writes::{self, Pace};
 
-/// How often it is looked whether the mesh is another.
-const LOOK: Duration = Duration::from_millis(500);
-/// What was written is seen by then.
-const FIRST: Duration = Duration::from_secs(2);
-/// Between two writes.
-const PAUSE: Duration = Duration::from_millis(10);
+/// What was written is seen before it would be written again.
+const PACE: Pace = Pace { look: Duration::from_millis(500), again: Duration::from_secs(2) };
 /// The addresses of 240.240.0.0/16 and of the first 64 Ki of 2001:2::/48, by number; the first and the last are for nobody.
 const NUMBERS: std::ops::RangeInclusive<u16> = 1..=0xfffe;
 
@@ -33,39 +29,25 @@ struct Write {
     addresses: Vec<Allocated>,
 }
 
+impl writes::Write for Write {
+    const WHAT: &'static str = "the addresses of hosts";
+
+    fn due(view: &View) -> Vec<Self> {
+        due(&view.mesh)
+    }
+
+    fn object(&self) -> &ObjectId {
+        &self.object
+    }
+
+    async fn write(&self, cluster: &Cluster) -> anyhow::Result<bool> {
+        Ok(status::address(cluster, &self.object, &self.version, &self.addresses).await?)
+    }
+}
+
 /// Gives addresses to all hosts of this revision that are to have some, while the Lease is ours. Never returns.
 pub(crate) async fn run(cluster: Cluster, control: Control, lead: Lead) {
-    let mut turns = Turns::default();
-    let mut done = None;
-    loop {
-        tokio::time::sleep(LOOK).await;
-        if !lead.holds() {
-            (turns, done) = (Turns::default(), None);
-            continue;
-        }
-        let Some(view) = control.view().filter(|view| done != Some(view.commits)) else { continue };
-        let writes = due(&view.mesh);
-        turns.keep(&writes.iter().map(|write| &write.object).collect(), Instant::now());
-        let mut all = true;
-        for Write { object, version, addresses } in &writes {
-            if !lead.holds() || !turns.take(object, FIRST, Instant::now()) {
-                all = false;
-                continue;
-            }
-            match status::address(&cluster, object, version, addresses).await {
-                // Another version of it is on its way, or it is gone.
-                Ok(written) => all &= written,
-                Err(error) => {
-                    tracing::warn!("the hosts of {object} cannot be given addresses: {error}");
-                    all = false;
-                }
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        if all {
-            done = Some(view.commits);
-        }
-    }
+    writes::keep::<Write>(cluster, control, lead, PACE).await;
 }
 
 /// The objects whose hosts lack addresses, the oldest first.

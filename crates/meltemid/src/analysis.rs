@@ -3,17 +3,15 @@
 //! written ever more rarely.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api::{Issue, Message, ObjectId, Said, Severity};
 use kubernetes::lease::Lead;
 use kubernetes::{Cluster, status};
 
 use crate::control::{Control, View};
-use crate::turns::Turns;
+use crate::writes::{self, Pace};
 
-/// Between two writes: the API server is there for others too.
-const PAUSE: Duration = Duration::from_millis(20);
 /// An object has no more messages than this, and a message no more bytes: more help nobody.
 const MESSAGES: usize = 20;
 const BYTES: usize = 1000;
@@ -25,48 +23,26 @@ struct Write {
     said: Said,
 }
 
-/// Keeps the status of all objects of this revision at what analysis finds, while the Lease is ours. Never returns.
-pub(crate) async fn run(cluster: Cluster, control: Control, lead: Lead, interval: Duration) {
-    let mut turns = Turns::default();
-    // Of which commit all is said.
-    let mut done = None;
-    loop {
-        tokio::time::sleep(interval).await;
-        if !lead.holds() {
-            (turns, done) = (Turns::default(), None);
-            continue;
-        }
-        let Some(view) = control.view().filter(|view| done != Some(view.commits)) else { continue };
-        let commit = view.commits;
-        let Ok(writes) = tokio::task::spawn_blocking(move || due(&view)).await else { continue };
-        turns.keep(&writes.iter().map(|write| &write.object).collect(), Instant::now());
-        if round(&cluster, &lead, &writes, &mut turns, interval).await {
-            done = Some(commit);
-        }
+impl writes::Write for Write {
+    const WHAT: &'static str = "what was found of it";
+
+    fn due(view: &View) -> Vec<Self> {
+        due(view)
+    }
+
+    fn object(&self) -> &ObjectId {
+        &self.object
+    }
+
+    async fn write(&self, cluster: &Cluster) -> anyhow::Result<bool> {
+        status::say(cluster, &self.object, &self.said).await?;
+        Ok(true)
     }
 }
 
-/// Writes what may be written now; says whether that was all of it.
-async fn round(cluster: &Cluster, lead: &Lead, writes: &[Write], turns: &mut Turns, interval: Duration) -> bool {
-    let mut all = true;
-    for Write { object, said } in writes {
-        if !lead.holds() {
-            return false;
-        }
-        if !turns.take(object, interval, Instant::now()) {
-            all = false;
-            continue;
-        }
-        match status::say(cluster, object, said).await {
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!("what was found of {object} cannot be said in its status: {error}");
-                all = false;
-            }
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    all
+/// Keeps the status of all objects of this revision at what analysis finds, while the Lease is ours. Never returns.
+pub(crate) async fn run(cluster: Cluster, control: Control, lead: Lead, interval: Duration) {
+    writes::keep::<Write>(cluster, control, lead, Pace { look: interval, again: interval }).await;
 }
 
 /// The objects whose status does not say what is to be said of them.

@@ -2,7 +2,7 @@
 //! reached at one place, the Service in front of the gateways; of others nothing is said, and what was is taken back.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api::core::Service;
 use api::ingress::{Ingress, ReachedAt};
@@ -14,15 +14,11 @@ use model::settings::MeshSettings;
 use model::{Id, Mesh, Objects};
 use names::{Labels, Name};
 
-use crate::control::Control;
-use crate::turns::Turns;
+use crate::control::{Control, View};
+use crate::writes::{self, Pace};
 
-/// How often it is looked whether the mesh is another.
-const LOOK: Duration = Duration::from_millis(500);
-/// What was written is seen by then.
-const FIRST: Duration = Duration::from_secs(2);
-/// Between two writes.
-const PAUSE: Duration = Duration::from_millis(10);
+/// What was written is seen before it would be written again.
+const PACE: Pace = Pace { look: Duration::from_millis(500), again: Duration::from_secs(2) };
 /// The label that gives an object to one revision of the control plane, which is the one to write its status.
 const REVISION: &str = "istio.io/rev";
 
@@ -34,35 +30,26 @@ struct Write {
     reached_at: Option<Vec<ReachedAt>>,
 }
 
+impl writes::Write for Write {
+    const WHAT: &'static str = "where it can be reached";
+
+    fn due(view: &View) -> Vec<Self> {
+        due(&view.mesh)
+    }
+
+    fn object(&self) -> &ObjectId {
+        &self.object
+    }
+
+    async fn write(&self, cluster: &Cluster) -> anyhow::Result<bool> {
+        status::reached_at(cluster, &self.object, self.reached_at.as_deref()).await?;
+        Ok(true)
+    }
+}
+
 /// Keeps the status of all Ingresses at where they can be reached, while the Lease is ours. Never returns.
 pub(crate) async fn run(cluster: Cluster, control: Control, lead: Lead) {
-    let mut turns = Turns::default();
-    let mut done = None;
-    loop {
-        tokio::time::sleep(LOOK).await;
-        if !lead.holds() {
-            (turns, done) = (Turns::default(), None);
-            continue;
-        }
-        let Some(view) = control.view().filter(|view| done != Some(view.commits)) else { continue };
-        let writes = due(&view.mesh);
-        turns.keep(&writes.iter().map(|write| &write.object).collect(), Instant::now());
-        let mut all = true;
-        for Write { object, reached_at } in &writes {
-            if !lead.holds() || !turns.take(object, FIRST, Instant::now()) {
-                all = false;
-                continue;
-            }
-            if let Err(error) = status::reached_at(&cluster, object, reached_at.as_deref()).await {
-                tracing::warn!("where {object} can be reached cannot be said in its status: {error}");
-                all = false;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        if all {
-            done = Some(view.commits);
-        }
-    }
+    writes::keep::<Write>(cluster, control, lead, PACE).await;
 }
 
 /// The Ingresses whose status says something else than it is to.

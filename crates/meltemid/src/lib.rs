@@ -24,6 +24,7 @@ pub mod source;
 mod start;
 mod tasks;
 mod turns;
+mod writes;
 
 pub use app::App;
 pub use istiod::arguments;
