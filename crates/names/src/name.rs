@@ -17,6 +17,12 @@ use crate::shared::shared;
 pub struct Name(Arc<str>);
 
 impl Name {
+    /// A text of which many objects have the same: shares the allocation of an equal one that was read not long ago.
+    #[must_use]
+    pub fn common(text: &str) -> Self {
+        Self(shared(text))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -49,8 +49,8 @@ pub(super) fn read(value: &Value, kind: Kind, document: &Document) -> Result<(Ob
             return Ok(BTreeMap::new());
         };
         let read = map.iter().map(|(name, value)| match value {
-            Value::String(text) => Ok((Name::from(name.as_str()), Name::from(text.as_str()))),
-            Value::Null => Ok((Name::from(name.as_str()), Name::default())),
+            Value::String(text) => Ok((Name::common(name), Name::common(text))),
+            Value::Null => Ok((Name::common(name), Name::default())),
             other => Err((format!("{path}.{name}"), format!("a string is needed, not {other}"))),
         });
         read.collect()
@@ -77,7 +77,7 @@ pub(super) fn read(value: &Value, kind: Kind, document: &Document) -> Result<(Ob
     let labels: Labels = strings("labels")?.into_iter().collect();
     let meta_read = ObjectMeta {
         name: Name::from(name),
-        namespace: Name::from(namespace),
+        namespace: Name::common(namespace),
         uid: Name::from(text("uid")?),
         labels,
         annotations: strings("annotations")?,
