@@ -100,7 +100,7 @@ async fn run<D: Door>(
     let Some(first) = first else { return Ok(()) };
     let (registered, peer) = register(shared, side, &first)?;
     let mut session = Session::with(variant, shared.ordering, Instant::now(), peer);
-    take(shared, &registered, &mut session, variant, &first)?;
+    take(shared, &registered, &mut session, &read(variant, &first)?);
     let mut queue = VecDeque::new();
     loop {
         fill(shared, &registered, &mut session, &mut queue);
@@ -126,7 +126,7 @@ async fn run<D: Door>(
                 let Some(message) = message? else { return Ok(()) };
                 let request = read(variant, &message)?;
                 if !is_inquiry(request.type_url) {
-                    take(shared, &registered, &mut session, variant, &message)?;
+                    take(shared, &registered, &mut session, &request);
                 } else if let Some(inquiry) = asker.asked(&request)? {
                     // The stream is a proxy's, through which its agent passes a question on: a refusal must not end it.
                     let reply = answer(side, &inquiry).await.unwrap_or_else(|status| Reply::text(status.message()));
@@ -220,18 +220,11 @@ fn read(variant: Variant, message: &Bytes) -> Result<decode::Request<'_>, Status
     read.map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
-fn take(
-    shared: &Shared,
-    registered: &Registered<'_>,
-    session: &mut Session,
-    variant: Variant,
-    message: &Bytes,
-) -> Result<(), Status> {
-    let request = read(variant, message)?;
+fn take(shared: &Shared, registered: &Registered<'_>, session: &mut Session, request: &decode::Request<'_>) {
     // Types that nobody serves are not answered: agents send some that only other control planes know.
-    let Some(kind) = ResourceType::of(request.type_url) else { return Ok(()) };
+    let Some(kind) = ResourceType::of(request.type_url) else { return };
     let known = session.asked(kind);
-    if let Some(nack) = session.on_request(kind, &request, Instant::now()) {
+    if let Some(nack) = session.on_request(kind, request, Instant::now()) {
         shared.counters.rejects(kind);
         shared.source.refused(registered.connection, &nack);
     }
@@ -239,7 +232,6 @@ fn take(
         shared.source.asked(registered.connection, kind);
     }
     shared.update(registered.connection, session.status());
-    Ok(())
 }
 
 /// Queues all responses that may go now.
