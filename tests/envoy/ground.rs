@@ -201,7 +201,8 @@ fn program(from: &Path, folder: &Path) -> PathBuf {
 /// What openssl says of a handshake with a workload, of its certificate, and of an answer to a request.
 pub(super) fn handshake(mut openssl: Command, workload: SocketAddr, flags: &[&str]) -> anyhow::Result<String> {
     use std::io::Write;
-    openssl.args(["s_client", "-connect", &workload.to_string(), "-showcerts"]).args(flags);
+    // Without `-ign_eof` it leaves when its input ends, whether or not the answer is there.
+    openssl.args(["s_client", "-ign_eof", "-connect", &workload.to_string(), "-showcerts"]).args(flags);
     let mut client = openssl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     // It may be over before the request is written: that is what is tested.
     let request = b"GET / HTTP/1.1\r\nhost: web.shop\r\nconnection: close\r\n\r\n";
