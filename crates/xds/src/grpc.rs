@@ -125,7 +125,12 @@ impl Messages {
                 }
                 if self.buffer.len() >= 5 + length {
                     self.buffer.advance(5);
-                    return Ok(Some(self.buffer.split_to(length).freeze()));
+                    let message = self.buffer.split_to(length).freeze();
+                    if self.buffer.is_empty() {
+                        // The room that one large message took is not kept while the stream is silent.
+                        self.buffer = BytesMut::new();
+                    }
+                    return Ok(Some(message));
                 }
             }
             match self.body.frame().await {

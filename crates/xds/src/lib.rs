@@ -17,6 +17,7 @@ mod server;
 mod session;
 mod shared;
 mod stream;
+mod subscriptions;
 mod types;
 mod views;
 

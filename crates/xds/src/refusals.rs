@@ -13,6 +13,7 @@ use names::Name;
 use proto::Version;
 
 use crate::runs::Runs;
+use crate::subscriptions::Subscriptions;
 use crate::types::ResourceType;
 
 /// Proxies that have to agree.
@@ -44,6 +45,7 @@ pub(crate) struct Refusals {
 pub(crate) struct Peer {
     pub(crate) runs: Arc<Runs>,
     pub(crate) refusals: Arc<Refusals>,
+    pub(crate) subscriptions: Arc<Subscriptions>,
     /// Name and version of the program.
     pub(crate) program: Name,
     /// The node id.

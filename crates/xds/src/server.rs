@@ -46,6 +46,7 @@ impl Server {
             chunks: Chunks::default(),
             runs: Arc::default(),
             refusals: Arc::default(),
+            subscriptions: Arc::default(),
             counters: Counters::default(),
             connections: Mutex::default(),
         };

@@ -14,6 +14,7 @@ use crate::node::Node;
 use crate::refusals::Refusals;
 use crate::runs::Runs;
 use crate::session::{Nack, Ordering, TypeStatus};
+use crate::subscriptions::Subscriptions;
 use crate::types::ResourceType;
 use crate::views::{ConnectionId, Publisher};
 
@@ -76,6 +77,7 @@ pub(crate) struct Shared {
     pub(crate) chunks: Chunks,
     pub(crate) runs: Arc<Runs>,
     pub(crate) refusals: Arc<Refusals>,
+    pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) counters: Counters,
     pub(crate) connections: Mutex<Connections>,
 }

@@ -101,6 +101,8 @@ async fn run<D: Door>(
     let (registered, peer) = register(shared, side, &first)?;
     let mut session = Session::with(variant, shared.ordering, Instant::now(), peer);
     take(shared, &registered, &mut session, &read(variant, &first)?);
+    // What a proxy says of itself may be large, and the stream long.
+    drop(first);
     let mut queue = VecDeque::new();
     loop {
         fill(shared, &registered, &mut session, &mut queue);
@@ -193,6 +195,7 @@ fn register<'a, D>(shared: &'a Arc<Shared>, side: &Side<D>, first: &Bytes) -> Re
     let peer = Peer {
         runs: shared.runs.clone(),
         refusals: shared.refusals.clone(),
+        subscriptions: shared.subscriptions.clone(),
         program: Name::from(&*node.user_agent),
         proxy: Name::from(&*node.id),
     };

@@ -10,6 +10,10 @@ impl Session {
             return None;
         }
         let nack = self.answered(kind, request, now);
+        if request.subscribe.is_empty() && request.unsubscribe.is_empty() {
+            return nack;
+        }
+        let subscriptions = self.peer.subscriptions.clone();
         let Some(state) = self.state_mut(kind) else { return nack };
         let mut names = (*state.names).clone();
         for name in &request.subscribe {
@@ -32,9 +36,7 @@ impl Session {
                 state.stale.remove(*name);
             }
         }
-        if !(request.subscribe.is_empty() && request.unsubscribe.is_empty()) {
-            state.names = Arc::new(names);
-        }
+        state.names = subscriptions.share(names);
         nack
     }
 
@@ -53,7 +55,7 @@ impl Session {
             names.extend(request.initial.iter().map(|(name, _)| Name::from(*name)));
         }
         request.unsubscribe.iter().for_each(|name| _ = names.remove(*name));
-        state.names = Arc::new(names);
+        state.names = self.peer.subscriptions.share(names);
         // A version that is not one of ours means "has it, in some form": it is sent again.
         let has = |(name, version): &(&str, &[u8])| (Name::from(*name), Version::parse(version).unwrap_or(Version(0)));
         state.initial = request.initial.iter().map(has).collect();
@@ -63,14 +65,14 @@ impl Session {
         self.types[kind.index()] = Some(Box::new(state));
     }
 
-    /// What was sent already of the type that this one belongs to.
-    fn resent_for(&self, kind: ResourceType) -> Option<BTreeSet<Name>> {
+    /// What was sent already of the type that this one belongs to; it was remembered for this alone.
+    fn resent_for(&mut self, kind: ResourceType) -> Option<BTreeSet<Name>> {
         let of = match kind {
             ResourceType::Eds => ResourceType::Cds,
             ResourceType::Vhds => ResourceType::Rds,
             _ => return None,
         };
-        self.state(of).map(|state| state.resent.clone())
+        self.state_mut(of).map(|state| std::mem::take(&mut state.resent))
     }
 
     pub(super) fn delta(

@@ -6,8 +6,8 @@ use crate::types::Absent;
 
 impl Session {
     pub(super) fn on_sotw(&mut self, kind: ResourceType, request: &Request<'_>, now: Instant) -> Option<Nack> {
-        let names: BTreeSet<Name> =
-            request.subscribe.iter().filter(|name| **name != "*").map(|name| Name::from(*name)).collect();
+        let names = request.subscribe.iter().filter(|name| **name != "*").map(|name| Name::from(*name));
+        let names = self.peer.subscriptions.share(names.collect());
         let star = request.subscribe.contains(&"*");
         let fresh = self.state(kind).is_none() || request.nonce.is_empty();
         if fresh {
@@ -19,7 +19,7 @@ impl Session {
             let old = self.types[kind.index()].take();
             let mut state = old.unwrap_or_else(|| Box::new(State::new(now)));
             state.wildcard = everything;
-            state.names = Arc::new(names);
+            state.names = names;
             state.owed = true;
             // A request without nonce answers nothing and waits for nothing.
             state.open.clear();
@@ -41,7 +41,7 @@ impl Session {
         // After a refusal the answer is repeated with what was taken before; suspects go again one group after the other.
         state.owed |= added || nack.is_some() || !state.retry.is_empty();
         state.wildcard = star || names.is_empty() && state.wildcard;
-        state.names = Arc::new(names);
+        state.names = names;
         nack
     }
 
