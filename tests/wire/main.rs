@@ -99,7 +99,7 @@ fn names_are_for_those_who_ask_and_follow_edits() {
 }
 
 #[test]
-fn what_an_agent_tells_of_a_workloads_health_is_taken_without_an_answer() {
+fn what_an_agent_tells_of_a_workloads_health_is_counted_without_an_answer() {
     run(async {
         let plane = Plane::start(&[("mesh.yaml", &mesh(&["a"]))], &[])?;
         let mut client = Client::open(plane.xds(), sidecar(1, "shop"), BTreeMap::new()).await?;
@@ -110,6 +110,10 @@ fn what_an_agent_tells_of_a_workloads_health_is_taken_without_an_answer() {
         client.answer(health, "", None).await?;
         client.ask(Lds, &[]).await?;
         assert!(matches!(client.step().await?.0, Eds | Lds));
+        let metrics = plane.page("/metrics")?.body;
+        for line in ["{healthy=\"false\"} 1", "{healthy=\"true\"} 1"] {
+            assert!(metrics.contains(&format!("meltemi_workload_health_reports{line}\n")), "{metrics}");
+        }
         Ok(())
     });
 }

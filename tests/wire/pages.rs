@@ -1,6 +1,7 @@
 //! The debug pages say what is there, in the fields in which those who read istiod's look for it.
 
 use anyhow::ensure;
+use bed::process::eventually;
 use serde_json::{Value as Json, json};
 
 use super::secured::node;
@@ -136,6 +137,69 @@ fn a_proxy_is_shown_with_what_it_serves_and_may_call() {
         ensure!(plane.page("/debug/adsz?push=true")?.status == 400);
         ensure!(plane.page("/debug/syncz?pretty")?.body.contains("\n"), "in lines");
         ensure!(plane.page("/debug")?.body.contains("/debug/config_dump"), "a browser sees what there is");
+        Ok(())
+    });
+}
+
+#[test]
+fn what_a_proxy_refuses_and_lacks_is_shown_with_what_conflicts() {
+    run(async {
+        let beside = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: b, namespace: shop}\n\
+                      spec: {hosts: [a], http: [{route: [{destination: {host: b}}]}]}\n";
+        let files = [("mesh.yaml", &*mesh(&["a", "b"])), ("rule.yaml", &*timeout_rule(1)), ("z.yaml", beside)];
+        let plane = Plane::start(&files, &[])?;
+        let me = node("sidecar~10.1.0.1~a-1.shop~shop.svc.cluster.local", "a");
+        let mut client = Client::connect(plane.xds(), me, BTreeMap::new()).await?;
+        client.settle_all().await?;
+        let quiet = page(&plane, "push_status")?;
+        ensure!(quiet["meltemi_push"]["revision"]["message"].as_str() > Some("0"), "{quiet:#}");
+        ensure!(quiet["meltemi_left_out"].as_object().is_some_and(|all| !all.is_empty()), "{quiet:#}");
+        ensure!(quiet.get("pilot_xds_vhds_reject").is_none(), "{quiet:#}");
+        plane.write("rule.yaml", &timeout_rule(2))?;
+        let response = client.next().await?;
+        client.answer(&response.type_url, &response.nonce, Some("80/a.shop.svc.cluster.local:80: it is ugly")).await?;
+        eventually("the refusal", std::time::Duration::from_secs(10), || {
+            let status = page(&plane, "push_status")?;
+            let refused = status["pilot_xds_vhds_reject"].as_object().context("a refusal")?;
+            let (about, said) = refused.iter().next().context("one")?;
+            ensure!(about.starts_with("a-1.shop-") && about.ends_with(" 80/a.shop.svc.cluster.local:80"), "{about}");
+            ensure!(said["proxy"] == "a-1.shop" && said["message"].as_str().is_some_and(|why| why.ends_with("ugly")));
+            let lacks = status["meltemi_not_live"].as_object().context("what it lacks")?;
+            ensure!(lacks.keys().all(|about| about.ends_with(" vhds")), "{status:#}");
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn a_proxy_is_disconnected_by_hand_and_comes_back() {
+    run(async {
+        let plane = Plane::start(&[("mesh.yaml", &*mesh(&["a"]))], &["--unsafe-pages=true"])?;
+        let named = |name: &str| node(&format!("sidecar~10.1.0.1~{name}.shop~shop.svc.cluster.local"), "a");
+        let mut other = Client::connect(plane.xds(), named("b-1"), BTreeMap::new()).await?;
+        let mut client = Client::connect(plane.xds(), named("a-1"), BTreeMap::new()).await?;
+        other.settle_all().await?;
+        client.settle_all().await?;
+        let answer = plane.page("/debug/force_disconnect?proxyID=a-1.shop")?;
+        ensure!((answer.status, &*answer.body) == (200, "OK"), "{} {}", answer.status, answer.body);
+        let ended = loop {
+            match client.next().await {
+                Ok(_) => {}
+                Err(ended) => break ended.to_string(),
+            }
+        };
+        ensure!(ended.contains("grpc-status") && ended.contains("\"0\""), "{ended}");
+        eventually("it to be gone", std::time::Duration::from_secs(10), || {
+            ensure!(plane.page("/debug/force_disconnect?proxyID=a-1.shop")?.status == 404);
+            let rest = plane.proxies()?;
+            ensure!(rest.len() == 1 && rest[0]["proxy"] == "b-1.shop", "{rest:?}");
+            Ok(())
+        })?;
+        let mut again = Client::connect(plane.xds(), named("a-1"), client.has).await?;
+        again.step().await?;
+        ensure!(again.received == 0, "it has everything");
+        plane.write("mesh.yaml", &mesh(&["a", "b"]))?;
+        other.step().await.context("the other one stayed")?;
         Ok(())
     });
 }

@@ -118,6 +118,12 @@ impl Template {
         Ok(Self { name: name.to_owned(), text: text.to_owned(), templates: parse::parse(name, text)? })
     }
 
+    /// The template as it is written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// What the template makes of the data.
     pub fn render(&self, data: &Json, options: &Options) -> Result<String, Error> {
         let runtime = value::Runtime::new(meter::Meter::new(&options.limits), &options.environment);

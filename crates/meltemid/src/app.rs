@@ -192,6 +192,7 @@ impl App {
             heard: self.heard,
             replica: self.settings.replica().into(),
             seers: seers(&self.settings),
+            unsafe_pages: self.settings.unsafe_pages,
             desks: Arc::new(Semaphore::new(debug::DESKS)),
         };
         if let Some(secured) = self.secure {
@@ -202,7 +203,8 @@ impl App {
         if let Some(listener) = self.ready {
             let (pages, stop) = (pages.clone(), stop.clone());
             tasks.spawn("readiness", OnExit::LogOnly, async move {
-                let serving = axum::serve(listener, debug::readiness(pages));
+                let pages = debug::beside(pages).into_make_service_with_connect_info::<debug::Ends>();
+                let serving = axum::serve(listener, pages);
                 Ok(serving.with_graceful_shutdown(async move { stop.cancelled().await }).await?)
             });
         }

@@ -1,4 +1,4 @@
-//! Readiness, metrics and debug pages.
+//! Readiness, metrics and debug pages, and which of them are at which port.
 
 use std::sync::Arc;
 
@@ -20,10 +20,12 @@ mod asked;
 mod clients;
 mod dump;
 mod guard;
+mod injector;
 mod inquiries;
 mod ledger;
 mod objects;
 mod pages;
+mod push;
 mod registry;
 mod state;
 mod sync;
@@ -53,6 +55,8 @@ pub struct Pages {
     pub(crate) replica: Arc<str>,
     /// Namespaces whose identities see everything, besides the control plane's.
     pub(crate) seers: Arc<[Name]>,
+    /// There are pages that do something.
+    pub(crate) unsafe_pages: bool,
     /// Putting a page together is work, and may take memory: only some are at a time.
     pub(crate) desks: Arc<Semaphore>,
 }
@@ -70,10 +74,14 @@ impl Pages {
 
 /// All pages. Those about the mesh are not for everybody.
 pub fn router(pages: Pages) -> Router {
+    let counted = Router::new().route("/metrics", get(prometheus)).route("/version", get(|| async { VERSION }));
+    counted.with_state(pages.clone()).merge(beside(pages))
+}
+
+/// Readiness, and the pages about the mesh by the same rule (`istio: pilot/pkg/bootstrap/server.go initIstiodAdminServer`).
+pub fn beside(pages: Pages) -> Router {
     Router::new()
         .route("/ready", get(ready))
-        .route("/metrics", get(prometheus))
-        .route("/version", get(|| async { VERSION }))
         .route("/debug", get(index))
         .route("/debug/", get(index))
         .route("/debug/{*page}", get(page))
@@ -111,12 +119,7 @@ async fn index(
     ConnectInfo(ends): ConnectInfo<Ends>,
     headers: HeaderMap,
 ) -> Result<Html<String>, Response> {
-    guard::sight(&pages, ends, &headers).await.map(|_| Html(pages::index()))
-}
-
-/// Readiness alone.
-pub fn readiness(pages: Pages) -> Router {
-    Router::new().route("/ready", get(ready)).with_state(pages)
+    guard::sight(&pages, ends, &headers).await.map(|_| Html(pages::index(&pages)))
 }
 
 async fn ready(State(pages): State<Pages>) -> Response {

@@ -40,6 +40,12 @@ pub(crate) fn text(of: &Measured<'_>) -> anyhow::Result<String> {
     let proxies = IntGaugeVec::new(Opts::new("pilot_xds", "Connected proxies."), &["version"])?;
     proxies.with_label_values(&[version]).set(i64::try_from(server.connections().len())?);
     registry.register(Box::new(proxies))?;
+    let help = "Reports of agents on their workload's health; they have no effect.";
+    let health = IntGaugeVec::new(Opts::new("meltemi_workload_health_reports", help), &["healthy"])?;
+    let (well, ill) = server.health_reports();
+    health.with_label_values(&["true"]).set(i64::try_from(well)?);
+    health.with_label_values(&["false"]).set(i64::try_from(ill)?);
+    registry.register(Box::new(health))?;
     if let Some(view) = control.view() {
         let rows = IntGaugeVec::new(Opts::new("meltemi_rows", "Rows of the mesh, by table."), &["table"])?;
         for (table, size) in view.mesh.db().sizes() {

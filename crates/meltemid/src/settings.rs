@@ -91,15 +91,19 @@ pub struct Settings {
     /// Take another authority into use at once. Handshakes will fail: this is for measuring what the stages are good for.
     #[arg(long, hide = true)]
     pub unstaged: bool,
-    /// Address of readiness, metrics and debug pages. They are not authenticated: keep it on loopback.
+    /// Address of readiness, metrics and debug pages. Readiness and metrics are for everybody; debug pages for this machine, and for identities
+    /// where there is an authority.
     #[arg(long, default_value = "127.0.0.1:15014", value_name = "ADDRESS", env = "MELTEMI_HTTP_ADDRESS")]
     pub http_address: SocketAddr,
-    /// Address of a port with readiness alone, which anybody may ask; none without it.
+    /// Address of a port with readiness and the debug pages, by the same rule; none without it.
     #[arg(long, value_name = "ADDRESS", env = "MELTEMI_READY_ADDRESS")]
     pub ready_address: Option<SocketAddr>,
     /// Namespaces whose identities may see all debug pages, besides the control plane's own.
     #[arg(long, value_name = "NAMESPACES", env = "DEBUG_ENDPOINT_AUTH_ALLOWED_NAMESPACES", value_delimiter = ',')]
     pub debug_namespaces: Vec<String>,
+    /// Have debug pages that do something: `force_disconnect` ends the stream of a proxy.
+    #[arg(long, value_name = "BOOL", env = "UNSAFE_ENABLE_ADMIN_ENDPOINTS", default_value = "false", value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
+    pub unsafe_pages: bool,
     /// DNS domain of Services.
     #[arg(long, default_value = "cluster.local", value_name = "DOMAIN")]
     pub domain: String,

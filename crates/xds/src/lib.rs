@@ -9,6 +9,7 @@ mod decode;
 mod door;
 mod frame;
 pub mod grpc;
+mod health;
 mod inquiry;
 mod node;
 mod refusals;

@@ -20,11 +20,12 @@ use crate::chunks::Chunks;
 use crate::decode::Variant;
 use crate::door::{Door, Open};
 use crate::grpc::{self, Answer};
+use crate::health::Reports;
 use crate::session::{Ordering, TypeStatus};
 use crate::shared::{ConnectionStatus, Counted, Counters, Limits, Shared, Source};
 use crate::stream::{self, Side};
 use crate::types::ResourceType;
-use crate::views::Publisher;
+use crate::views::{ConnectionId, Publisher};
 
 /// The aggregated discovery service.
 #[derive(Clone)]
@@ -48,6 +49,7 @@ impl Server {
             refusals: Arc::default(),
             subscriptions: Arc::default(),
             counters: Counters::default(),
+            reports: Reports::default(),
             connections: Mutex::default(),
         };
         Self { shared: Arc::new(shared), tasks: TaskTracker::new(), stop: CancellationToken::new() }
@@ -59,21 +61,29 @@ impl Server {
     pub fn connections(&self) -> Vec<ConnectionStatus> {
         let snapshot = self.shared.publisher.snapshot();
         let connections = self.shared.connections.lock().expect("no holder of this lock panics");
-        let all = connections.iter().map(|(connection, (client, types))| {
+        let all = connections.iter().map(|(connection, seen)| {
             let assignment = snapshot.assignment(*connection);
             let live = |status: &TypeStatus| {
                 let views = assignment.map(|assignment| assignment.views(status.kind));
-                views.is_some_and(|views| snapshot.changed(&views, status.acked).next().is_none())
+                // After a refusal nothing is on its way, and yet not everything is there.
+                status.refusal.is_none()
+                    && views.is_some_and(|views| snapshot.changed(&views, status.acked).next().is_none())
             };
             ConnectionStatus {
                 connection: *connection,
-                node: client.node.clone(),
-                client: client.clone(),
+                client: seen.client.clone(),
                 revision: snapshot.revision(),
-                types: types.iter().map(|status| (status.clone(), live(status))).collect(),
+                types: seen.types.iter().map(|status| (status.clone(), live(status))).collect(),
             }
         });
         all.collect()
+    }
+
+    /// Ends a stream, as if this replica had gone away: its proxy connects again, here or elsewhere. Says whether there was one.
+    #[must_use]
+    pub fn disconnect(&self, connection: ConnectionId) -> bool {
+        let connections = self.shared.connections.lock().expect("no holder of this lock panics");
+        connections.get(&connection).inspect(|seen| seen.end.cancel()).is_some()
     }
 
     /// Counts by type.
@@ -85,6 +95,12 @@ impl Server {
             Counted { kind, pushes: get(pushes), resources: get(resources), bytes: get(bytes), rejects: get(rejects) }
         });
         all.collect()
+    }
+
+    /// How often agents said that their workload is well, and that it is ill.
+    #[must_use]
+    pub fn health_reports(&self) -> (u64, u64) {
+        self.shared.reports.counted()
     }
 
     /// Serves anonymous callers in plain text until `stop`; see [`Self::serve_at`].

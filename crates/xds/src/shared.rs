@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
 use names::SpiffeId;
+use tokio_util::sync::CancellationToken;
 
 use crate::chunks::Chunks;
 use crate::decode::Variant;
+use crate::health::Reports;
 use crate::node::Node;
 use crate::refusals::Refusals;
 use crate::runs::Runs;
@@ -65,8 +67,14 @@ pub struct Counted {
     pub rejects: u64,
 }
 
-/// The streams, and what happened to each type of theirs.
-type Connections = BTreeMap<ConnectionId, (Arc<Client>, Vec<TypeStatus>)>;
+/// A stream, as those see it who watch.
+pub(crate) struct Seen {
+    pub(crate) client: Arc<Client>,
+    /// What happened to each type.
+    pub(crate) types: Vec<TypeStatus>,
+    /// Ends it.
+    pub(crate) end: CancellationToken,
+}
 
 /// What all streams share.
 pub(crate) struct Shared {
@@ -79,19 +87,20 @@ pub(crate) struct Shared {
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) counters: Counters,
-    pub(crate) connections: Mutex<Connections>,
+    pub(crate) reports: Reports,
+    pub(crate) connections: Mutex<BTreeMap<ConnectionId, Seen>>,
 }
 
 impl Shared {
-    pub(crate) fn remember(&self, connection: ConnectionId, client: Client) {
+    pub(crate) fn remember(&self, connection: ConnectionId, client: Client, end: CancellationToken) {
         let mut connections = self.connections.lock().expect("no holder of this lock panics");
-        connections.insert(connection, (Arc::new(client), Vec::new()));
+        connections.insert(connection, Seen { client: Arc::new(client), types: Vec::new(), end });
     }
 
     pub(crate) fn update(&self, connection: ConnectionId, types: Vec<TypeStatus>) {
         let mut connections = self.connections.lock().expect("no holder of this lock panics");
-        if let Some((_, known)) = connections.get_mut(&connection) {
-            *known = types;
+        if let Some(known) = connections.get_mut(&connection) {
+            known.types = types;
         }
     }
 
@@ -145,7 +154,7 @@ pub struct Client {
     /// Name and version of its program.
     pub program: String,
     /// Its address.
-    pub address: Option<SocketAddr>,
+    pub address: SocketAddr,
     /// When it connected: what the clock said, and for what is counted from there.
     pub since: (SystemTime, Instant),
 }
@@ -163,9 +172,7 @@ impl Client {
 pub struct ConnectionStatus {
     /// The connection.
     pub connection: ConnectionId,
-    /// Its node id.
-    pub node: String,
-    /// What else it says of itself.
+    /// Who it is.
     pub client: Arc<Client>,
     /// What is published now.
     pub revision: crate::views::Revision,

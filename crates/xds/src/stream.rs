@@ -16,6 +16,7 @@ use tonic::Status;
 use crate::decode::{self, Variant};
 use crate::door::Door;
 use crate::grpc::Messages;
+use crate::health::Health;
 use crate::inquiry::{Asker, Inquiry, Reply, is_inquiry};
 use crate::node::Node;
 use crate::refusals::Peer;
@@ -23,9 +24,6 @@ use crate::session::Session;
 use crate::shared::{Caller, Client, Refusal, Shared};
 use crate::types::ResourceType;
 use crate::views::ConnectionId;
-
-/// What agents tell of their workloads without being asked.
-const HEALTH: &str = "type.googleapis.com/istio.v1.HealthInformation";
 
 /// Why streams end at shutdown. Istio's agents count an end as an error of the control plane unless they know the words
 /// (`istio: pilot/pkg/grpc/grpc.go expectedGrpcFailureMessages`).
@@ -73,6 +71,8 @@ struct Registered<'a> {
     connection: ConnectionId,
     floor: Arc<AtomicU64>,
     notify: Arc<tokio::sync::Notify>,
+    /// Somebody ends the stream by hand.
+    end: CancellationToken,
 }
 
 impl Drop for Registered<'_> {
@@ -91,11 +91,11 @@ async fn run<D: Door>(
     stop: &CancellationToken,
 ) -> Result<(), Status> {
     let variant = side.variant;
-    let mut asker = Asker::new(variant);
+    let (mut asker, mut health) = (Asker::new(variant), Health::new(&shared.reports, side.address));
     let first = tokio::select! {
         biased;
         () = stop.cancelled() => return Err(Status::unavailable(CLOSING)),
-        first = first(side, &mut asker, &mut messages, out) => first?,
+        first = first(side, (&mut asker, &mut health), &mut messages, out) => first?,
     };
     let Some(first) = first else { return Ok(()) };
     let (registered, peer) = register(shared, side, &first)?;
@@ -110,6 +110,7 @@ async fn run<D: Door>(
         tokio::select! {
             biased;
             () = stop.cancelled() => return Err(Status::unavailable(CLOSING)),
+            () = registered.end.cancelled() => return Ok(()),
             permit = out.reserve(), if !queue.is_empty() => {
                 let Ok(permit) = permit else { return Ok(()) };
                 let (bytes, kind) = match queue.pop_front() {
@@ -127,6 +128,9 @@ async fn run<D: Door>(
             message = messages.next() => {
                 let Some(message) = message? else { return Ok(()) };
                 let request = read(variant, &message)?;
+                if health.heard(&request) {
+                    continue;
+                }
                 if !is_inquiry(request.type_url) {
                     take(shared, &registered, &mut session, &request);
                 } else if let Some(inquiry) = asker.asked(&request)? {
@@ -145,7 +149,7 @@ async fn run<D: Door>(
 /// (`istio: pkg/xds/server.go`). Questions may, and for as long as nothing else comes nobody is a proxy.
 async fn first<D: Door>(
     side: &Side<D>,
-    asker: &mut Asker,
+    (asker, health): (&mut Asker, &mut Health<'_>),
     messages: &mut Messages,
     out: &Out,
 ) -> Result<Option<Bytes>, Status> {
@@ -159,7 +163,7 @@ async fn first<D: Door>(
                 return Ok(None);
             }
             asker.taken();
-        } else if request.type_url != HEALTH {
+        } else if !health.heard(&request) {
             return Ok(Some(message));
         }
     }
@@ -189,7 +193,7 @@ fn register<'a, D>(shared: &'a Arc<Shared>, side: &Side<D>, first: &Bytes) -> Re
         node: node.id.clone(),
         istio_version: istio_version.unwrap_or_default(),
         program: brief(&node.user_agent),
-        address: Some(side.address),
+        address: side.address,
         since: (SystemTime::now(), Instant::now()),
     };
     let peer = Peer {
@@ -206,8 +210,9 @@ fn register<'a, D>(shared: &'a Arc<Shared>, side: &Side<D>, first: &Bytes) -> Re
     })?;
     let floor = Arc::new(AtomicU64::new(0));
     let notify = shared.publisher.register(connection, floor.clone());
-    shared.remember(connection, client);
-    Ok((Registered { shared, connection, floor, notify }, peer))
+    let end = CancellationToken::new();
+    shared.remember(connection, client, end.clone());
+    Ok((Registered { shared, connection, floor, notify, end }, peer))
 }
 
 /// As much of what a stranger says as is kept for those who watch.

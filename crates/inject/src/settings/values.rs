@@ -65,7 +65,8 @@ impl Values {
     }
 
     /// All of them, as templates see them.
-    pub(crate) fn whole(&self) -> &Value {
+    #[must_use]
+    pub fn whole(&self) -> &Value {
         &self.whole
     }
 }

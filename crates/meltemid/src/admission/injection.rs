@@ -8,6 +8,7 @@ use api::{ConfigMap, KubeNamespace, Node, ProxyConfig};
 use inject::{Inputs, NativeSidecars, ProxyConfigResource};
 use model::{Id, Mesh, Objects, Row};
 use names::Name;
+use serde_json::{Value, json};
 
 use super::review::{Request, Verdict};
 
@@ -77,35 +78,28 @@ impl Injector {
             tracing::debug!(namespace = request.namespace, reason = decision.reason.word(), "a pod is not injected");
             return Ok(None);
         }
-        let db = mesh.db();
-        let nodes: Vec<(Name, Name)> = db
-            .inputs::<Objects<Node>>()
-            .map(|(id, row)| (id.name.clone(), row.spec.status.node_info.kubelet_version.clone()))
-            .collect();
-        let versions = nodes.iter().map(|(name, version)| (name.as_str(), version.as_str()));
-        let native = inject::native_sidecars(self.native, pod["spec"]["nodeName"].as_str(), versions);
-        let root = &mesh.base().root_namespace;
-        let ours = |id: &Id| id.namespace.as_str() == request.namespace || id.namespace == *root;
-        let mut configs: Vec<_> = db.inputs::<Objects<ProxyConfig>>().filter(|(id, _)| ours(id)).collect();
-        configs.sort_by_key(|(_, row)| row.age());
-        let configs: Vec<ProxyConfigResource<'_>> = configs
-            .iter()
-            .map(|(id, row)| ProxyConfigResource { namespace: id.namespace.as_str(), spec: &row.spec })
-            .collect();
-        let openshift = Some(annotations(mesh, &request.namespace)).filter(|found| found.contains_key(OPENSHIFT));
-        let inputs = Inputs {
-            settings: &settings,
-            namespace: &request.namespace,
-            workload: None,
-            native_sidecars: native,
-            proxy_configs: &configs,
-            environment: &inject::path_environment(path),
-            openshift: openshift.as_ref(),
-        };
-        let injected = inject::inject(pod, &inputs).map_err(|error| error.to_string())?;
+        let injected = made(pod, &request.namespace, mesh, (path, self.native), &settings)?;
         let patch = serde_json::to_value(inject::patch(pod, &injected.pod)).map_err(|error| error.to_string())?;
         let warnings = injected.warnings.into_iter().chain(decision.ignored).collect();
         Ok(Some(Verdict { refused: None, warnings, patch: Some(patch) }))
+    }
+
+    /// Each template by its name: those of users as they are written, ours by what they make of a pod with one container.
+    pub(crate) fn templates(&self, mesh: &Mesh) -> Result<BTreeMap<String, String>, String> {
+        let settings = self.settings(mesh)?;
+        let shown = settings.injector.templates().into_iter().map(|(name, text)| {
+            let shown = match text {
+                Some(text) => text.to_owned(),
+                None => example(name, mesh, self.native, &settings).unwrap_or_else(|why| format!("{OURS}# {why}\n")),
+            };
+            (name.to_owned(), shown)
+        });
+        Ok(shown.collect())
+    }
+
+    /// The values that templates see.
+    pub(crate) fn values(&self, mesh: &Mesh) -> Result<Value, String> {
+        Ok(self.settings(mesh)?.values.whole().clone())
     }
 
     /// The settings as they are now, read again only when their ConfigMaps are others.
@@ -139,6 +133,55 @@ impl Injector {
         *read = Some(Read { from, settings: settings.clone() });
         Ok(settings)
     }
+}
+
+/// What stands before a template that is no text.
+const OURS: &str = "# built in, not a text; of a pod with one container it makes:\n";
+
+/// What one of our templates makes of a pod with one container.
+fn example(name: &str, mesh: &Mesh, native: NativeSidecars, settings: &inject::Settings) -> Result<String, String> {
+    let pod = json!({
+        "metadata": { "name": "example", "annotations": { "inject.istio.io/templates": name } },
+        "spec": { "containers": [{ "name": "app", "image": "app" }] },
+    });
+    let pod = made(&pod, "default", mesh, ("/inject", native), settings)?.pod;
+    Ok(format!("{OURS}{}", inject::yaml(&pod).unwrap_or_else(|| format!("{pod:#}\n"))))
+}
+
+/// A pod of a namespace with what its templates add, asked for by a path.
+fn made(
+    pod: &Value,
+    namespace: &str,
+    mesh: &Mesh,
+    (path, native): (&str, NativeSidecars),
+    settings: &inject::Settings,
+) -> Result<inject::Injected, String> {
+    let db = mesh.db();
+    let nodes: Vec<(Name, Name)> = db
+        .inputs::<Objects<Node>>()
+        .map(|(id, row)| (id.name.clone(), row.spec.status.node_info.kubelet_version.clone()))
+        .collect();
+    let versions = nodes.iter().map(|(name, version)| (name.as_str(), version.as_str()));
+    let native = inject::native_sidecars(native, pod["spec"]["nodeName"].as_str(), versions);
+    let root = &mesh.base().root_namespace;
+    let ours = |id: &Id| id.namespace.as_str() == namespace || id.namespace == *root;
+    let mut configs: Vec<_> = db.inputs::<Objects<ProxyConfig>>().filter(|(id, _)| ours(id)).collect();
+    configs.sort_by_key(|(_, row)| row.age());
+    let configs: Vec<ProxyConfigResource<'_>> = configs
+        .iter()
+        .map(|(id, row)| ProxyConfigResource { namespace: id.namespace.as_str(), spec: &row.spec })
+        .collect();
+    let openshift = Some(annotations(mesh, namespace)).filter(|found| found.contains_key(OPENSHIFT));
+    let inputs = Inputs {
+        settings,
+        namespace,
+        workload: None,
+        native_sidecars: native,
+        proxy_configs: &configs,
+        environment: &inject::path_environment(path),
+        openshift: openshift.as_ref(),
+    };
+    inject::inject(pod, &inputs).map_err(|error| error.to_string())
 }
 
 fn settings((of_mesh, of_injector): &(Option<Map>, Map), revision: &str) -> Result<inject::Settings, inject::Error> {

@@ -68,10 +68,10 @@ impl Audience for Streams {
             let of = |kind| connection.types.iter().find(move |(status, _)| status.kind == kind);
             match of(ResourceType::Pcds) {
                 Some((_, live)) if *live => standing.taken += 1,
-                Some(_) => standing.waiting.push(connection.node),
+                Some(_) => standing.waiting.push(connection.client.node.clone()),
                 // Who asks for neither does not talk to others.
                 None if of(ResourceType::Cds).or(of(ResourceType::Lds)).is_some() => {
-                    standing.unaware.push(connection.node);
+                    standing.unaware.push(connection.client.node.clone());
                 }
                 None => {}
             }

@@ -40,7 +40,7 @@ pub(super) struct Connected {
 impl Connected {
     /// `name.namespace`.
     pub(super) fn name(&self) -> &str {
-        self.status.node.split('~').nth(2).unwrap_or_default()
+        self.status.client.node.split('~').nth(2).unwrap_or_default()
     }
 
     /// What Istio calls a connection: its proxy and a number.

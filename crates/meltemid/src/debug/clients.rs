@@ -33,6 +33,19 @@ pub(super) fn adsz(asked: &Asked<'_>) -> Said {
     all(shown.collect())
 }
 
+/// Ends the stream of the proxy `?proxyID=`; it connects again, here or elsewhere.
+pub(super) fn force_disconnect(asked: &Asked<'_>) -> Said {
+    let connected = match asked.proxy() {
+        Ok((connected, _)) => connected,
+        Err(said) => return said,
+    };
+    if !asked.pages.server.disconnect(connected.status.connection) {
+        return Said::text(StatusCode::NOT_FOUND, NOT_HERE);
+    }
+    tracing::warn!(connection = connected.id(), "a proxy is disconnected by hand");
+    Said::text(StatusCode::OK, "OK")
+}
+
 fn all(clients: Vec<Value>) -> Said {
     json!({ "totalClients": clients.len(), "clients": clients }).into()
 }
@@ -42,7 +55,7 @@ fn client(connected: &Connected) -> Map<String, Value> {
     [
         ("connectionId".to_owned(), connected.id().into()),
         ("connectedAt".to_owned(), Timestamp::from(client.since.0).to_string().into()),
-        ("address".to_owned(), client.address.map(|address| address.to_string()).into()),
+        ("address".to_owned(), client.address.to_string().into()),
     ]
     .into_iter()
     .collect()

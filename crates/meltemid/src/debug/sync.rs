@@ -53,12 +53,12 @@ fn shown(connected: &Connected) -> Map<String, Value> {
     let version = Some(&status.client.istio_version).filter(|version| !version.is_empty());
     for (field, value) in [
         ("proxy", Value::from(connected.name())),
-        ("proxy_type", status.node.split('~').next().into()),
+        ("proxy_type", status.client.node.split('~').next().into()),
         ("cluster_id", connected.proxy.as_ref().map(|proxy| proxy.cluster.to_string()).into()),
         // Istio fills in the second alone, Kiali looks at both.
         ("proxy_version", version.cloned().into()),
         ("istio_version", version.cloned().into()),
-        ("node", status.node.clone().into()),
+        ("node", status.client.node.clone().into()),
         ("connection", status.connection.into()),
         ("revision", status.revision.into()),
         ("types", types.into()),
