@@ -19,6 +19,9 @@ use crate::Cluster;
 /// Between attempts: this at first, then twice as long each time, up to that.
 const SOON: Duration = Duration::from_millis(200);
 const LATE: Duration = Duration::from_secs(2);
+/// An API server that has too much to do is asked again after this: it says no shorter time (`k8s: Retry-After` of 429). Within a request the
+/// client waits as it is told.
+const BUSY: Duration = Duration::from_secs(1);
 /// What is not allowed is tried again up to so seldom.
 const SELDOM: Duration = Duration::from_secs(30);
 /// A list that is doubted is asked for again after this, and believed when it stayed so for that long.
@@ -266,6 +269,7 @@ impl Watcher {
             }
             // The version to go on from is too old.
             Some(410) => return None,
+            Some(429) => state.pause = state.pause.max(BUSY),
             Some(_) => state.refusals += 1,
             None => {}
         }

@@ -47,6 +47,8 @@ struct Held {
 #[derive(Default)]
 struct Listing {
     seen: BTreeSet<ObjectId>,
+    /// The newest version in it.
+    newest: u64,
     /// How many are older than what is known.
     older: usize,
     objects: Vec<Listed>,
@@ -79,13 +81,15 @@ impl Read {
 pub(super) struct Store {
     kind: Kind,
     held: BTreeMap<ObjectId, Held>,
+    /// The newest version that was seen.
+    newest: u64,
     listing: Option<Listing>,
 }
 
 impl Store {
     /// Nothing known yet.
     pub(super) fn new(kind: Kind) -> Self {
-        Self { kind, held: BTreeMap::new(), listing: None }
+        Self { kind, held: BTreeMap::new(), newest: 0, listing: None }
     }
 
     /// Takes what a watch shows. `patient`: a doubtful list has been doubted for long enough.
@@ -107,7 +111,7 @@ impl Store {
 
     /// All is gone: the kind itself is.
     pub(super) fn clear(&mut self) -> Changes {
-        self.listing = None;
+        (self.listing, self.newest) = (None, 0);
         let removed = std::mem::take(&mut self.held).into_keys().collect();
         Changes { removed, ledger: Some(Vec::new()), ..Changes::default() }
     }
@@ -126,6 +130,7 @@ impl Store {
         let known = self.held.get(&id).map(|held| held.version);
         let Some(listing) = &mut self.listing else { return };
         listing.seen.insert(id.clone());
+        listing.newest = listing.newest.max(version);
         if known == Some(version) {
             return;
         }
@@ -139,6 +144,7 @@ impl Store {
         if let Some(doubt) = self.doubt(&listing, removed.len()).filter(|_| !patient) {
             return Step::Doubted(doubt);
         }
+        self.newest = listing.newest;
         let mut changes = Changes::default();
         let mut said = removed.iter().filter_map(|id| self.held.remove(id)).any(|held| !held.issues.is_empty());
         changes.removed = removed;
@@ -157,12 +163,16 @@ impl Store {
         if listing.older > 0 {
             return Some(format!("{} objects of the list are older than what was seen before", listing.older));
         }
+        if listing.newest < self.newest {
+            return Some("the newest that was seen before is not in the list, and nothing newer is".to_owned());
+        }
         let many = self.kind == Kind::Service && removed > FEW && removed * 2 > self.held.len();
         many.then(|| format!("{removed} of {} are not in the list any more", self.held.len()))
     }
 
     fn put(&mut self, value: Value) -> Step {
         let (id, version) = self.named(&value);
+        self.newest = self.newest.max(version);
         let Read { objects, issues, unused } = Read::new(self.kind, value);
         let said = self.hold(id.clone(), version, &issues);
         let ledger = said.then(|| self.ledger());

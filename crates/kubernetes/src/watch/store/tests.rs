@@ -67,6 +67,26 @@ fn older_lists_and_mass_disappearance_are_doubted_until_they_stay() {
 }
 
 #[test]
+fn a_list_from_before_something_came_does_not_take_it_away() {
+    let mut store = Store::new(Kind::VirtualService);
+    let rule = |name: &str, version: u64| {
+        let meta = json!({ "name": name, "namespace": "shop", "resourceVersion": version.to_string() });
+        let spec = json!({ "hosts": [name], "http": [{ "route": [{ "destination": { "host": name } }] }] });
+        json!({ "apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": meta, "spec": spec })
+    };
+    listed(&mut store, &[rule("a", 1), rule("b", 2)], false);
+    changed(store.take(Event::Put(rule("c", 3)), false));
+    // All that it has is as it was seen; only what came last is not in it.
+    assert!(matches!(listed(&mut store, &[rule("a", 1), rule("b", 2)], false), Step::Doubted(_)));
+    assert_eq!(store.count(), 3);
+    let newer = changed(listed(&mut store, &[rule("a", 1), rule("b", 2), rule("d", 4)], false));
+    assert_eq!((names(newer.removed), newer.upserts.len()), (vec!["c".to_owned()], 1), "it went meanwhile");
+    let restored = changed(listed(&mut store, &[rule("a", 1)], true));
+    assert_eq!(restored.removed.len(), 2, "it stayed so");
+    assert!(changed(listed(&mut store, &[rule("a", 1)], false)).is_empty(), "from now on that is the truth");
+}
+
+#[test]
 fn what_is_broken_is_said_and_takes_nothing_away() {
     let mut store = Store::new(Kind::VirtualService);
     let rule = |destination: Value, version: u64| {
