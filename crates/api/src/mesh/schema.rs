@@ -153,7 +153,11 @@ fn number(shape: Shape, path: &str, value: &Value, found: &mut Vec<Found>) {
 }
 
 fn text(shape: Shape, path: &str, value: &Value, found: &mut Vec<Found>) {
-    let Some(text) = value.as_str() else { return found.push(wrong(path, format!("a string is needed, not {value}"))) };
+    let Some(text) = value.as_str() else {
+        // YAML reads words such as OFF so.
+        let hint = if value.is_boolean() { "; write it in quotes" } else { "" };
+        return found.push(wrong(path, format!("a string is needed, not {value}{hint}")));
+    };
     let mistake = match shape {
         Shape::Filled if text.is_empty() => Some("must not be empty".to_owned()),
         Shape::Lasting(least, multiple) => lasting(text, least, multiple),
