@@ -54,17 +54,8 @@ fn exact_paths_prefixes_and_default_backends_lead_where_ingresses_say() {
         let front = service("istio-ingressgateway", "istio-system", 2, "http", &[("127.0.0.5", port, "v1")]);
         let mesh = front + &to("paid", 10) + &to("rest", 11);
         let plane = Plane::start(&[("mesh.yaml", &mesh), ("ingresses.yaml", &ingresses("istio"))], &[]).unwrap();
-        let spec = Spec {
-            pod: "edge".into(),
-            namespace: "istio-system".into(),
-            kind: "router",
-            address: GATEWAY.into(),
-            labels: vec![("istio".into(), "ingressgateway".into())],
-            interception: "REDIRECT",
-            xds: plane.xds(),
-            delta,
-            admin: ([127, 0, 0, 1], free_port()).into(),
-        };
+        let labels = vec![("istio".into(), "ingressgateway".into())];
+        let spec = Spec { address: GATEWAY.into(), labels, delta, ..router("edge", plane.xds()) };
         let mut envoy = Envoy::start(&binary, &spec, &Place::here(), &folder()).unwrap();
         envoy.wait_live(Duration::from_secs(20)).unwrap();
         let bed = Bed { plane, envoy, gateway: ([127, 0, 0, 1], port).into() };

@@ -36,17 +36,7 @@ fn an_edit_is_live_on_four_envoys_within_milliseconds() {
     let plane = Plane::start(&[("mesh.yaml", &mesh(&ports, 1, app))], &[]).unwrap();
     let mut envoys = Vec::new();
     for number in 0..ENVOYS {
-        let spec = Spec {
-            pod: format!("ingress-{number}"),
-            namespace: "istio-system".into(),
-            kind: "router",
-            address: [127, 0, 0, 1].into(),
-            labels: vec![("app".into(), format!("ingress-{number}"))],
-            interception: "REDIRECT",
-            xds: plane.xds(),
-            delta: true,
-            admin: ([127, 0, 0, 1], free_port()).into(),
-        };
+        let spec = router(&format!("ingress-{number}"), plane.xds());
         envoys.push(Envoy::start(&binary, &spec, &Place::here(), &folder()).unwrap());
     }
     envoys.iter_mut().for_each(|envoy| envoy.wait_live(Duration::from_secs(20)).unwrap());

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use bed::app::{Answer, App};
+use bed::app::Answer;
 use bed::envoy::{Envoy, Spec};
 use bed::net::Place;
 use bed::process::eventually;
+use tests::edge::{app, free_port, router};
 use tests::mesh::{gateway, service};
 use tests::need;
 use tests::plane::{Plane, folder};
@@ -47,23 +48,6 @@ fn without(tool: &str) -> Option<String> {
     (!found.is_ok_and(|found| found.status.success())).then(|| format!("{tool} is missing"))
 }
 
-/// A port that is free now.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-/// An application on a free port.
-fn app(name: &str, version: &str) -> u16 {
-    let port = free_port();
-    let app = App { name: name.to_owned(), version: version.to_owned(), calls: Vec::new() };
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(app.serve(SocketAddr::from(([127, 0, 0, 1], port))))
-    });
-    port
-}
-
 /// A gateway with its control plane.
 struct Bed {
     plane: Plane,
@@ -80,17 +64,7 @@ impl Bed {
         flags: &[&str],
     ) -> anyhow::Result<Self> {
         let plane = Plane::start(files, flags)?;
-        let spec = Spec {
-            pod: "ingress".into(),
-            namespace: "istio-system".into(),
-            kind: "router",
-            address: [127, 0, 0, 1].into(),
-            labels: vec![("app".into(), "ingress".into())],
-            interception: "REDIRECT",
-            xds: plane.xds(),
-            delta,
-            admin: ([127, 0, 0, 1], free_port()).into(),
-        };
+        let spec = Spec { delta, ..router("ingress", plane.xds()) };
         let mut envoy = Envoy::start(binary, &spec, &Place::here(), &folder())?;
         envoy.wait_live(Duration::from_secs(20))?;
         Ok(Self { plane, envoy, gateway: ([127, 0, 0, 1], port).into() })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use bed::cluster::{Cluster, Options};
 use bed::process::eventually;
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use tests::need;
 use tests::plane::Plane;
 
 use super::rights::{ACCOUNT, as_shipped};
+use super::rotation::stage;
 use super::tools;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,13 +21,6 @@ fn start(config: &std::path::Path, name: &str) -> Plane {
     let plane = Plane::on(config, &flags).unwrap();
     plane.ready(PATIENCE).unwrap();
     plane
-}
-
-/// How far a replica says the replacement is.
-fn stage(plane: &Plane) -> anyhow::Result<u8> {
-    let metrics = plane.page("/metrics")?.body;
-    let line = metrics.lines().find_map(|line| line.strip_prefix("meltemi_root_rotation_stage "));
-    Ok(line.context("there is a stage")?.trim().parse()?)
 }
 
 /// Waits until a replica remembers that it signs by one root, and makes known some.

@@ -10,11 +10,11 @@ use bed::envoy::{Envoy, Spec};
 use bed::net::Place;
 use bed::process::eventually;
 use serde_json::{Value, json};
+use tests::edge::{app, free_port, router};
 use tests::need;
-use tests::plane::folder;
+use tests::plane::{PLAIN, folder};
 
-use super::replica::free_port;
-use super::replicas::{app, version};
+use super::replicas::version;
 use super::rights::as_shipped;
 use super::tools;
 use super::writers::{object, plane, writes};
@@ -24,11 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Two Ingresses of two classes; what is behind them is at a port of loopback, which only a ServiceEntry can say.
 fn mesh(port: u16) -> String {
     format!(
-        "apiVersion: security.istio.io/v1
-kind: PeerAuthentication
-metadata: {{name: default, namespace: istio-system}}
-spec: {{mtls: {{mode: DISABLE}}}}
----
+        "{PLAIN}---
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
 metadata: {{name: web, namespace: default}}
@@ -101,7 +97,7 @@ fn an_ingress_is_served_and_says_where() {
     let replicas = [plane(&config, "istiod-1", &[]), plane(&config, "istiod-2", &[])];
     replicas.iter().for_each(|replica| replica.ready(PATIENCE).unwrap());
 
-    cluster.apply(&mesh(app("v1"))).unwrap();
+    cluster.apply(&mesh(app("web", "v1"))).unwrap();
     says(&cluster, "shop", &json!([{ "ip": "192.0.2.7" }]));
     let found = object(&cluster, "ingress/shop", "default").unwrap();
     let managers = found["metadata"]["managedFields"].as_array().unwrap();
@@ -109,19 +105,9 @@ fn an_ingress_is_served_and_says_where() {
     assert_eq!((&ours["operation"], &ours["subresource"]), (&json!("Apply"), &json!("status")));
 
     let gateway = SocketAddr::from(([127, 0, 0, 1], port));
-    let spec = Spec {
-        pod: "edge".into(),
-        namespace: "istio-system".into(),
-        kind: "router",
-        address: [127, 0, 0, 1].into(),
-        labels: ["app", "istio"]
-            .map(|key| (key.to_owned(), format!("{}ingressgateway", if key == "app" { "istio-" } else { "" })))
-            .into(),
-        interception: "REDIRECT",
-        xds: replicas[0].xds(),
-        delta: true,
-        admin: ([127, 0, 0, 1], free_port()).into(),
-    };
+    let labels = [("app", "istio-ingressgateway"), ("istio", "ingressgateway")];
+    let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let spec = Spec { labels, ..router("edge", replicas[0].xds()) };
     let mut proxy = Envoy::start(&envoy.unwrap(), &spec, &Place::here(), &folder()).unwrap();
     proxy.wait_live(PATIENCE).unwrap();
     eventually("an answer over the Ingress", PATIENCE, || {

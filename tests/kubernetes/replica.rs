@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use bed::process::{Keeper, Running, eventually};
 use nix::sys::signal::Signal;
+use tests::edge::free_port;
 use tests::plane::folder;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -15,12 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) fn program() -> Result<PathBuf, String> {
     let meltemid = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/debug/meltemid");
     if meltemid.is_file() { Ok(meltemid) } else { Err("target/debug/meltemid is missing".to_owned()) }
-}
-
-/// A port that is free now.
-pub(super) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
 }
 
 /// The process; it ends with this value.

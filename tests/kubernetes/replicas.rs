@@ -6,20 +6,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::ensure;
-use bed::app::{Answer, App};
+use bed::app::Answer;
 use bed::cluster::{Cluster, Options};
-use bed::envoy::{Envoy, Spec};
+use bed::envoy::Envoy;
 use bed::net::Place;
 use bed::process::{Keeper, eventually};
 use tests::between::Between;
 use tests::client::sidecar;
+use tests::edge::{app, free_port, router};
 use tests::follower::{Follower, Told};
 use tests::need;
-use tests::plane::{Plane, folder};
+use tests::plane::{PLAIN, Plane, folder};
 use xds::ResourceType;
 
 use super::badday::{metric, service};
-use super::replica::{self, Replica, free_port};
+use super::replica::{self, Replica};
 use super::tools;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -85,25 +86,10 @@ fn replicas_have_equal_bytes_and_a_proxy_that_moves_is_sent_nothing() {
     }
 }
 
-/// An application that says its version; its port.
-pub(super) fn app(version: &str) -> u16 {
-    let port = free_port();
-    let app = App { name: "web".to_owned(), version: version.to_owned(), calls: Vec::new() };
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(app.serve(SocketAddr::from(([127, 0, 0, 1], port))))
-    });
-    port
-}
-
 /// Everything at a gateway goes to the application at `port`, in plain text: the gateway has no agent, and so no certificate.
 fn mesh(gateway: u16, port: u16) -> String {
     format!(
-        "apiVersion: security.istio.io/v1
-kind: PeerAuthentication
-metadata: {{name: default, namespace: istio-system}}
-spec: {{mtls: {{mode: DISABLE}}}}
----
+        "{PLAIN}---
 apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: {{name: edge, namespace: default}}
@@ -144,7 +130,7 @@ fn killed_in_turn(envoy: &std::path::Path, program: &std::path::Path) -> anyhow:
     let crds = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../crds");
     cluster.kubectl(&["apply", "--server-side", "-f", &crds.display().to_string()])?;
     cluster.apply("{apiVersion: v1, kind: Namespace, metadata: {name: istio-system}}")?;
-    let (ports, port) = ([app("v1"), app("v2")], free_port());
+    let (ports, port) = ([app("web", "v1"), app("web", "v2")], free_port());
     let gateway = SocketAddr::from(([127, 0, 0, 1], port));
     eventually("the definitions", PATIENCE, || cluster.apply(&mesh(port, ports[0])))?;
     let keeper = Keeper::new();
@@ -153,17 +139,7 @@ fn killed_in_turn(envoy: &std::path::Path, program: &std::path::Path) -> anyhow:
         replica.start(&keeper)?;
     }
     let between = Between::start(&[replicas[0].xds(), replicas[1].xds()])?;
-    let spec = Spec {
-        pod: "ingress".into(),
-        namespace: "istio-system".into(),
-        kind: "router",
-        address: [127, 0, 0, 1].into(),
-        labels: vec![("app".into(), "ingress".into())],
-        interception: "REDIRECT",
-        xds: between.address(),
-        delta: true,
-        admin: ([127, 0, 0, 1], free_port()).into(),
-    };
+    let spec = router("ingress", between.address());
     let mut proxy = Envoy::start(envoy, &spec, &Place::here(), &folder())?;
     proxy.wait_live(PATIENCE)?;
     eventually("the first answer", PATIENCE, || version(gateway))?;

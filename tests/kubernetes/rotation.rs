@@ -14,10 +14,10 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
+use tests::edge::free_port;
 use tests::need;
 use tests::plane::Plane;
 
-use super::replica::free_port;
 use super::rights::as_shipped;
 use super::tools;
 
@@ -59,7 +59,7 @@ fn start(config: &Path, name: &str, port: u16) -> Plane {
 }
 
 /// How far a replica says the replacement is.
-fn stage(plane: &Plane) -> anyhow::Result<u8> {
+pub(super) fn stage(plane: &Plane) -> anyhow::Result<u8> {
     let metrics = plane.page("/metrics")?.body;
     let line = metrics.lines().find_map(|line| line.strip_prefix("meltemi_root_rotation_stage "));
     Ok(line.context("there is a stage")?.trim().parse()?)

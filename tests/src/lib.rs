@@ -2,6 +2,7 @@
 
 pub mod between;
 pub mod client;
+pub mod edge;
 pub mod follower;
 pub mod golden;
 pub mod mesh;

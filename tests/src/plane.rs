@@ -36,7 +36,7 @@ pub fn folder() -> PathBuf {
 }
 
 /// Proxies without an agent have no certificates.
-const PLAIN: &str = "apiVersion: security.istio.io/v1
+pub const PLAIN: &str = "apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: {name: default, namespace: istio-system}
 spec: {mtls: {mode: DISABLE}}

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use crate::clients::Clients;
 use crate::memory::status;
 use crate::secured::program;
-use crate::{ENDPOINTS, Figure, NAMESPACES, PROXIES, SERVICES, edge, reviews};
+use crate::{ENDPOINTS, Figure, NAMESPACES, PROXIES, SERVICES, edge, percentile, reviews};
 
 const PODS: usize = 10_000;
 const POLICIES: usize = 100;
@@ -79,7 +79,7 @@ pub(crate) fn all() -> anyhow::Result<Vec<Figure>> {
     ];
     let mut edits = runtime.block_on(edits(&client, control.xds))?;
     edits.sort_unstable();
-    let at = |share: usize| edits[(edits.len() - 1) * share / 100].as_secs_f64() * 1000.0;
+    let at = |share| percentile(&edits, share);
     eprintln!(
         "a route edit is acknowledged by {IN_SCOPE} proxies p50 {:.1} ms, p99 {:.1} ms after the API server's answer",
         at(50),
@@ -101,7 +101,7 @@ pub(crate) fn all() -> anyhow::Result<Vec<Figure>> {
     figures.extend(runtime.block_on(reviews::all(control.webhooks, &root))?);
     drop(clients);
     let live = runtime.block_on(edge::edits(&checkout, control.xds, |object| place(&client, object)))?;
-    let at = |share: usize| live[(live.len() - 1) * share / 100].as_secs_f64() * 1000.0;
+    let at = |share| percentile(&live, share);
     eprintln!(
         "a route edit is live at a real Envoy p50 {:.1} ms, p99 {:.1} ms after the API server's answer",
         at(50),

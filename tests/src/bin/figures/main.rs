@@ -2,6 +2,7 @@
 //! JSON; ends with 1 when a figure is missed that `tests/scale/known.toml` does not list.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 mod agents;
 mod certificates;
@@ -44,6 +45,11 @@ impl Figure {
     fn holds(&self) -> bool {
         if self.at_least { self.value >= self.bound } else { self.value <= self.bound }
     }
+}
+
+/// So many of a hundred of these took no longer, in ms. They are sorted.
+fn percentile(took: &[Duration], share: usize) -> f64 {
+    took[(took.len() - 1) * share / 100].as_secs_f64() * 1000.0
 }
 
 fn main() -> ExitCode {

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use crate::Figure;
+use crate::{Figure, percentile};
 
 /// Connections at a time, and what each of them asks.
 const ASKERS: usize = 8;
@@ -39,7 +39,7 @@ pub(crate) async fn all(address: SocketAddr, root: &[u8]) -> anyhow::Result<[Fig
 
 /// The 99th percentile in ms.
 fn shown(what: &str, (took, all): &(Vec<Duration>, Duration)) -> f64 {
-    let at = |share: usize| took[(took.len() - 1) * share / 100].as_secs_f64() * 1000.0;
+    let at = |share| percentile(took, share);
     let rate = took.len() as f64 / all.as_secs_f64();
     eprintln!("{rate:.0} {what} per second over {ASKERS} connections, p50 {:.1} ms, p99 {:.1} ms", at(50), at(99));
     at(99)
