@@ -35,3 +35,6 @@ impl Backoff {
         Duration::from_millis(wait)
     }
 }
+
+#[cfg(test)]
+mod tests;

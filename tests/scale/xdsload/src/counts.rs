@@ -176,3 +176,6 @@ impl Percentiles {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -163,3 +163,6 @@ fn varint(bytes: &[u8], from: usize) -> Result<Option<(u64, usize)>, Malformed> 
     }
     Err(Malformed("a number without end"))
 }
+
+#[cfg(test)]
+mod tests;

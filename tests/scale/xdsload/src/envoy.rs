@@ -206,3 +206,6 @@ impl Socket {
         all.filter(|secret| Source::is_ads(secret.source.as_ref())).map(|secret| secret.name).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

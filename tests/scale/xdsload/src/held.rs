@@ -127,3 +127,6 @@ pub(crate) fn lacking(one: &[Name], other: &[Name]) -> Vec<Name> {
     };
     one.iter().filter(lacks).copied().collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -193,3 +193,6 @@ fn extension(number: usize) -> Extension {
         types: vec![format!("load.extensions.v3.Number{number}")],
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -269,3 +269,6 @@ impl Session {
         all.join("; ")
     }
 }
+
+#[cfg(test)]
+mod tests;

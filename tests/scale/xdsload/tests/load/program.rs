@@ -1,30 +1,41 @@
 //! The program, started and asked over HTTP.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use bed::process::{Running, eventually};
 use serde_json::{Value, json};
 
 /// A running program; it is ended when this is dropped.
 pub(crate) struct Program {
-    child: Child,
+    /// Its process.
+    pub(crate) process: Running,
+    log: PathBuf,
     control: SocketAddr,
 }
 
 impl Program {
     /// Starts it for a server.
     pub(crate) fn start(target: SocketAddr, arguments: &[&str]) -> anyhow::Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let log = std::env::temp_dir().join(format!("xdsload-{}-{number}", std::process::id()));
         let mut command = Command::new(env!("CARGO_BIN_EXE_xdsload"));
-        command.args(["--target", &target.to_string()]).args(arguments).stdout(Stdio::piped());
-        let mut child = command.spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
-        let said: Value = serde_json::from_str(&line).with_context(|| format!("the program said {line:?}"))?;
-        let control = said["control"].as_str().context("no address")?.parse()?;
-        Ok(Self { child, control })
+        command.args(["--target", &target.to_string()]).args(arguments);
+        let mut process = Running::start("xdsload", &mut command, &log)?;
+        let control = eventually("where it is told", Duration::from_secs(20), || {
+            process.check()?;
+            let text = std::fs::read_to_string(&log)?;
+            let (line, _) = text.split_once('\n').context("nothing yet")?;
+            let said: Value = serde_json::from_str(line).with_context(|| format!("it said {line:?}"))?;
+            Ok(said["control"].as_str().context("no address")?.parse()?)
+        })?;
+        Ok(Self { process, log, control })
     }
 
     /// Says something and gives status and answer, however long it takes.
@@ -67,7 +78,6 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = std::fs::remove_file(&self.log);
     }
 }
