@@ -2,7 +2,7 @@
 //! protocol with any server; knows of Envoy's messages what a client must know to ask for the next thing.
 //!
 //! Way of a response: `cut` takes fields out of the bytes → `response` puts them together, with resources from the `library` → `session`
-//! says what is answered (no I/O) → `client` sends it and counts. `control` is where the process is told what to do, with its `fleet`.
+//! says what is answered (no I/O) → `client/stream` sends it and counts. `control` is where the process is told what to do, with its `fleet`.
 
 mod backoff;
 mod client;

@@ -1,5 +1,7 @@
 //! The program against a control plane in this process.
 
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails fails the test")]
+
 mod behaviour;
 mod complete;
 mod memory;
