@@ -81,15 +81,13 @@ impl Read {
 pub(super) struct Store {
     kind: Kind,
     held: BTreeMap<ObjectId, Held>,
-    /// The newest version that was seen.
-    newest: u64,
     listing: Option<Listing>,
 }
 
 impl Store {
     /// Nothing known yet.
     pub(super) fn new(kind: Kind) -> Self {
-        Self { kind, held: BTreeMap::new(), newest: 0, listing: None }
+        Self { kind, held: BTreeMap::new(), listing: None }
     }
 
     /// Takes what a watch shows. `patient`: a doubtful list has been doubted for long enough.
@@ -111,7 +109,7 @@ impl Store {
 
     /// All is gone: the kind itself is.
     pub(super) fn clear(&mut self) -> Changes {
-        (self.listing, self.newest) = (None, 0);
+        self.listing = None;
         let removed = std::mem::take(&mut self.held).into_keys().collect();
         Changes { removed, ledger: Some(Vec::new()), ..Changes::default() }
     }
@@ -144,7 +142,6 @@ impl Store {
         if let Some(doubt) = self.doubt(&listing, removed.len()).filter(|_| !patient) {
             return Step::Doubted(doubt);
         }
-        self.newest = listing.newest;
         let mut changes = Changes::default();
         let mut said = removed.iter().filter_map(|id| self.held.remove(id)).any(|held| !held.issues.is_empty());
         changes.removed = removed;
@@ -163,7 +160,8 @@ impl Store {
         if listing.older > 0 {
             return Some(format!("{} objects of the list are older than what was seen before", listing.older));
         }
-        if listing.newest < self.newest {
+        // What a watch showed to be gone is not held, and not missed.
+        if self.held.values().any(|held| held.version > listing.newest) {
             return Some("the newest that was seen before is not in the list, and nothing newer is".to_owned());
         }
         let many = self.kind == Kind::Service && removed > FEW && removed * 2 > self.held.len();
@@ -172,7 +170,6 @@ impl Store {
 
     fn put(&mut self, value: Value) -> Step {
         let (id, version) = self.named(&value);
-        self.newest = self.newest.max(version);
         let Read { objects, issues, unused } = Read::new(self.kind, value);
         let said = self.hold(id.clone(), version, &issues);
         let ledger = said.then(|| self.ledger());
