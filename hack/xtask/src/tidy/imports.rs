@@ -62,6 +62,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &["names", "api", "graph", "model", "translate", "xds", "files", "install", "ca", "proto", "bed", "meltemid"],
     ),
     ("xdsload", &[]),
+    ("bench", &[]),
+    ("floor", &[]),
     ("xtask", &["api", "install"]),
 ];
 const THIS_FILE: &str = "hack/xtask/src/tidy/imports.rs";
