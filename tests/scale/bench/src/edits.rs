@@ -23,7 +23,7 @@ pub enum Kind {
     Policy,
     /// The root namespace's PeerAuthentication: STRICT and back.
     MeshWide,
-    /// An annotation, which means nothing to a proxy.
+    /// A Service's annotation, which means nothing to a proxy.
     NoOp,
 }
 
@@ -133,8 +133,8 @@ impl Mesh {
             }
             Kind::MeshWide => (Change::Put(self.peers(round.is_multiple_of(2))), Touches::All),
             Kind::NoOp => {
-                let service = self.turn(self.with_route(), "no-op", round)?;
-                let file = self.route(service, 0)?;
+                // Of a service, which no other edit writes: a note alone must be what is new.
+                let file = self.service_alone(self.pick("no-op", round));
                 (Change::Put(annotated(file, round)), Touches::None)
             }
         };

@@ -59,21 +59,20 @@ impl Mesh {
     }
 
     fn service(&self, number: u32) -> Vec<File> {
-        let (name, namespace) = self.name(number);
-        let (high, low) = (number / 250, number % 250 + 1);
-        let address = format!("10.{}.{}.{low}", 96 + high / 250, high % 250);
-        let mut files = vec![
-            File {
-                path: format!("{namespace}/{name}.yaml"),
-                objects: vec![objects::service(&name, &namespace, &address)],
-            },
-            self.pods(number),
-            self.endpoints(number, true),
-        ];
+        let mut files = vec![self.service_alone(number), self.pods(number), self.endpoints(number, true)];
         files.extend(self.route(number, 0));
         files.extend(self.rule(number, 0));
         files.extend(self.policy(number, 0));
         files
+    }
+
+    /// A service without what belongs to it.
+    pub(crate) fn service_alone(&self, number: u32) -> File {
+        let (name, namespace) = self.name(number);
+        let (high, low) = (number / 250, number % 250 + 1);
+        let address = format!("10.{}.{}.{low}", 96 + high / 250, high % 250);
+        let objects = vec![objects::service(&name, &namespace, &address)];
+        File { path: format!("{namespace}/{name}.yaml"), objects }
     }
 
     fn gateway(&self, number: u32) -> File {
