@@ -120,6 +120,14 @@ fn facts<'a>(before: &'a Value, inputs: &Inputs<'a>) -> Result<(Context<'a>, u16
 static NOBODY: Workload =
     Workload { name: String::new(), namespace: String::new(), api_version: String::new(), kind: String::new() };
 
+/// All templates by name: the text of those that users wrote, none for those of this program.
+#[must_use]
+pub fn templates(settings: &Settings) -> BTreeMap<&str, Option<&str>> {
+    let mut all: BTreeMap<&str, Option<&str>> = BUILT_IN.iter().map(|(name, _)| (*name, None)).collect();
+    all.extend(settings.injector.templates.iter().map(|(name, template)| (name.as_str(), Some(template.text()))));
+    all
+}
+
 /// The pod with all that its templates give, and what they give by itself.
 fn templated(before: &Value, context: &Context<'_>) -> Result<(Value, Value), Error> {
     let (mut after, mut all) = (before.clone(), json!({}));

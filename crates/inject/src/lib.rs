@@ -32,7 +32,7 @@ mod workload;
 pub use cluster::{NativeSidecars, native_sidecars, path_environment};
 pub use decide::{Decision, Reason, decide};
 pub use error::{Error, Fault};
-pub use injection::{Injected, Inputs, inject};
+pub use injection::{Injected, Inputs, inject, templates};
 pub use objects::{Outcome, Refused, inject_object, nodes, yaml};
 pub use patch::patch;
 pub use proxy::ProxyConfigResource;

@@ -40,12 +40,7 @@ pub(crate) fn text(of: &Measured<'_>) -> anyhow::Result<String> {
     let proxies = IntGaugeVec::new(Opts::new("pilot_xds", "Connected proxies."), &["version"])?;
     proxies.with_label_values(&[version]).set(i64::try_from(server.connections().len())?);
     registry.register(Box::new(proxies))?;
-    let help = "Reports of agents on their workload's health; they have no effect.";
-    let health = IntGaugeVec::new(Opts::new("meltemi_workload_health_reports", help), &["healthy"])?;
-    let (well, ill) = server.health_reports();
-    health.with_label_values(&["true"]).set(i64::try_from(well)?);
-    health.with_label_values(&["false"]).set(i64::try_from(ill)?);
-    registry.register(Box::new(health))?;
+    reports(&registry, server)?;
     if let Some(view) = control.view() {
         let rows = IntGaugeVec::new(Opts::new("meltemi_rows", "Rows of the mesh, by table."), &["table"])?;
         for (table, size) in view.mesh.db().sizes() {
@@ -82,6 +77,16 @@ pub(crate) fn text(of: &Measured<'_>) -> anyhow::Result<String> {
     let mut out = Vec::new();
     TextEncoder::new().encode(&registry.gather(), &mut out)?;
     Ok(String::from_utf8(out)?)
+}
+
+/// What agents tell of their workloads' health.
+fn reports(registry: &Registry, server: &Server) -> anyhow::Result<()> {
+    let help = "Reports of agents on their workload's health; they have no effect.";
+    let health = IntGaugeVec::new(Opts::new("meltemi_workload_health_reports", help), &["healthy"])?;
+    let (well, ill) = server.health_reports();
+    health.with_label_values(&["true"]).set(i64::try_from(well)?);
+    health.with_label_values(&["false"]).set(i64::try_from(ill)?);
+    Ok(registry.register(Box::new(health))?)
 }
 
 /// What the API server asked about objects and pods.

@@ -8,7 +8,6 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::Values;
-use crate::builtin::BUILT_IN;
 use crate::error::Error;
 use crate::template::Template;
 
@@ -90,14 +89,6 @@ impl Injector {
         let mut settings = webhook.as_object().cloned().unwrap_or_default();
         settings.insert("policy".to_owned(), values.whole()["global"]["proxy"]["autoInject"].clone());
         Self::from_value(&Value::Object(settings))
-    }
-
-    /// All templates by name: the text of those that users wrote, none for those of this program.
-    #[must_use]
-    pub fn templates(&self) -> BTreeMap<&str, Option<&str>> {
-        let mut all: BTreeMap<&str, Option<&str>> = BUILT_IN.iter().map(|(name, _)| (*name, None)).collect();
-        all.extend(self.templates.iter().map(|(name, template)| (name.as_str(), Some(template.text()))));
-        all
     }
 
     /// Names of templates for pods that name none.

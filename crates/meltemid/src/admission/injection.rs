@@ -87,7 +87,7 @@ impl Injector {
     /// Each template by its name: those of users as they are written, ours by what they make of a pod with one container.
     pub(crate) fn templates(&self, mesh: &Mesh) -> Result<BTreeMap<String, String>, String> {
         let settings = self.settings(mesh)?;
-        let shown = settings.injector.templates().into_iter().map(|(name, text)| {
+        let shown = inject::templates(&settings).into_iter().map(|(name, text)| {
             let shown = match text {
                 Some(text) => text.to_owned(),
                 None => example(name, mesh, self.native, &settings).unwrap_or_else(|why| format!("{OURS}# {why}\n")),
