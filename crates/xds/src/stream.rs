@@ -98,11 +98,7 @@ async fn run<D: Door>(
         first = first(side, (&mut asker, &mut health), &mut messages, out) => first?,
     };
     let Some(first) = first else { return Ok(()) };
-    let (registered, peer) = register(shared, side, &first)?;
-    let mut session = Session::with(variant, shared.ordering, Instant::now(), peer);
-    take(shared, &registered, &mut session, &read(variant, &first)?);
-    // What a proxy says of itself may be large, and the stream long.
-    drop(first);
+    let (registered, mut session) = begin(shared, side, first)?;
     let mut queue = VecDeque::new();
     loop {
         fill(shared, &registered, &mut session, &mut queue);
@@ -179,6 +175,14 @@ async fn until(deadline: Option<tokio::time::Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
+}
+
+/// Takes the request that says who the proxy is, which may be large: nothing of it stays for as long as the stream.
+fn begin<'a, D>(shared: &'a Arc<Shared>, side: &Side<D>, first: Bytes) -> Result<(Registered<'a>, Session), Status> {
+    let (registered, peer) = register(shared, side, &first)?;
+    let mut session = Session::with(side.variant, shared.ordering, Instant::now(), peer);
+    take(shared, &registered, &mut session, &read(side.variant, &first)?);
+    Ok((registered, session))
 }
 
 fn register<'a, D>(shared: &'a Arc<Shared>, side: &Side<D>, first: &Bytes) -> Result<(Registered<'a>, Peer), Status> {
