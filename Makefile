@@ -10,9 +10,12 @@ KUBERNETES_VERSION := 1.37.2
 CLUSTER := $(CACHE)/cluster/bin
 CLUSTER_TOOLS := $(CLUSTER)/ready
 CARGO ?= cargo
+SHAPE ?= S
+SOURCE ?= dir
+TLS ?= off
 NEEDED := cargo cc git python3 openssl ip nft setpriv unshare mount tcpdump
 
-.PHONY: setup demo test test-real figures figures-cluster nightly tidy tools crds cluster cluster-down cluster-tools mesh images
+.PHONY: setup demo test test-real bench figures figures-cluster nightly tidy tools crds cluster cluster-down cluster-tools mesh images
 
 tools:
 	@missing=""; for tool in $(NEEDED); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
@@ -108,6 +111,13 @@ crds:
 
 figures:
 	$(CARGO) xtask figures
+	target/release/bench --counts
+
+# What an edit costs, how fast it is everywhere, what proxies and a storm of them cost, beside the floor of this machine.
+bench:
+	@echo "building control plane and bench (about 5 minutes on 2 cores the first time)"
+	@$(CARGO) build --quiet --locked --release -p meltemid -p xdsload -p floor -p bench --bins
+	@target/release/bench --shape $(SHAPE) --source $(SOURCE) --tls $(TLS)
 
 # Those of a mesh of 13,700 objects on a real API server.
 figures-cluster: $(CLUSTER_TOOLS)

@@ -17,6 +17,9 @@ pub struct Answer {
     pub body: String,
 }
 
+/// How long an answer may take.
+const USUAL: Duration = Duration::from_secs(5);
+
 /// `GET path` over a fresh connection, with a Host header and others.
 ///
 /// # Errors
@@ -24,7 +27,7 @@ pub struct Answer {
 pub fn get(address: SocketAddr, host: &str, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
     let extra: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     // In one write: Envoy's HTTP inspector takes a head whose first line comes in pieces for something else than HTTP.
-    ask(address, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{extra}\r\n"))
+    ask(address, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{extra}\r\n"), USUAL)
 }
 
 /// `POST path` with JSON over a fresh connection.
@@ -32,16 +35,24 @@ pub fn get(address: SocketAddr, host: &str, path: &str, headers: &[(&str, &str)]
 /// # Errors
 /// When there is no complete answer within 5 s.
 pub fn post(address: SocketAddr, path: &str, json: &str) -> anyhow::Result<Answer> {
+    post_within(address, path, json, USUAL)
+}
+
+/// As [`post`], for an answer that may take longer.
+///
+/// # Errors
+/// When nothing more of the answer comes for so long.
+pub fn post_within(address: SocketAddr, path: &str, json: &str, limit: Duration) -> anyhow::Result<Answer> {
     let fixed = "Connection: close\r\nContent-Type: application/json";
     let length = json.len();
     ask(
         address,
         &format!("POST {path} HTTP/1.1\r\nHost: {address}\r\n{fixed}\r\nContent-Length: {length}\r\n\r\n{json}"),
+        limit,
     )
 }
 
-fn ask(address: SocketAddr, request: &str) -> anyhow::Result<Answer> {
-    let limit = Duration::from_secs(5);
+fn ask(address: SocketAddr, request: &str, limit: Duration) -> anyhow::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, limit).with_context(|| format!("connecting to {address}"))?;
     stream.set_read_timeout(Some(limit))?;
     stream.write_all(request.as_bytes())?;

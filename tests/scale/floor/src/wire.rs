@@ -83,40 +83,33 @@ fn varint(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// A framed response with one cluster that makes it so many bytes long, or with nothing in it when there is no room for one.
+/// A framed response with one cluster or listener, which makes it so many bytes long, or a little longer when one does not fit.
 pub(crate) fn response(variant: Variant, kind: &str, nonce: &str, bytes: usize) -> Bytes {
-    let empty = build(variant, kind, nonce, None);
-    let with = |padding| build(variant, kind, nonce, Some(padding));
-    let least = with(0).len();
-    if bytes < least {
-        return empty;
-    }
+    let with = |padding| build(variant, kind, nonce, padding);
+    let room = bytes.saturating_sub(with(0).len());
     // Lengths are written in front, and they grow too.
-    let guess = with(bytes - least);
-    let over = guess.len() - bytes;
-    with((bytes - least).saturating_sub(over))
+    let over = with(room).len().saturating_sub(bytes);
+    with(room.saturating_sub(over))
 }
 
-fn build(variant: Variant, kind: &str, nonce: &str, padding: Option<usize>) -> Bytes {
+fn build(variant: Variant, kind: &str, nonce: &str, padding: usize) -> Bytes {
     let mut message = BytesMut::new();
     text(&mut message, 1, b"1");
-    if let Some(padding) = padding {
-        let (mut cluster, mut any) = (BytesMut::new(), BytesMut::new());
-        text(&mut cluster, 1, b"floor");
-        // Its name in statistics: any text will do.
-        text(&mut cluster, 28, &vec![b'x'; padding]);
-        text(&mut any, 1, CLUSTERS.as_bytes());
-        text(&mut any, 2, &cluster);
-        match variant {
-            Variant::Delta => {
-                let mut resource = BytesMut::new();
-                text(&mut resource, 1, b"1");
-                text(&mut resource, 2, &any);
-                text(&mut resource, 3, b"floor");
-                text(&mut message, 2, &resource);
-            }
-            Variant::Sotw => text(&mut message, 2, &any),
+    let (mut body, mut any) = (BytesMut::new(), BytesMut::new());
+    text(&mut body, 1, b"floor");
+    // In both kinds its name in statistics: any text will do.
+    text(&mut body, 28, &vec![b'x'; padding]);
+    text(&mut any, 1, kind.as_bytes());
+    text(&mut any, 2, &body);
+    match variant {
+        Variant::Delta => {
+            let mut resource = BytesMut::new();
+            text(&mut resource, 1, b"1");
+            text(&mut resource, 2, &any);
+            text(&mut resource, 3, b"floor");
+            text(&mut message, 2, &resource);
         }
+        Variant::Sotw => text(&mut message, 2, &any),
     }
     text(&mut message, 4, kind.as_bytes());
     text(&mut message, 5, nonce.as_bytes());

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use bench::cluster::Cluster;
 use bench::edits::Kind;
 use bench::folder::Folder;
 use bench::mesh::Mesh;
@@ -19,8 +20,11 @@ struct Arguments {
     #[command(flatten)]
     mesh: Of,
     /// Directory to write to.
-    #[arg(long, value_name = "DIR", required = true)]
+    #[arg(long, value_name = "DIR", required_unless_present = "kubeconfig")]
     out: Option<PathBuf>,
+    /// API server to write to, as a kubeconfig names it; the definitions of Istio's kinds must be there.
+    #[arg(long, value_name = "FILE", conflicts_with = "out")]
+    kubeconfig: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -55,9 +59,11 @@ fn main() -> anyhow::Result<()> {
         Some(Command::Edits { mesh, kinds, rounds }) => edits(&mesh, &kinds, rounds),
         None => {
             let mesh = Mesh::new(arguments.mesh.shape.shape(), arguments.mesh.seed);
-            let folder = Folder::new(&arguments.out.context("--out says where to")?)?;
-            let objects = folder.fill(&mesh)?;
-            eprintln!("{objects} objects in {}", folder.path().display());
+            let objects = match arguments.kubeconfig {
+                Some(file) => Cluster::connect(&file)?.fill(&mesh)?,
+                None => Folder::new(&arguments.out.context("--out says where to")?)?.fill(&mesh)?,
+            };
+            eprintln!("{objects} objects are written");
             Ok(())
         }
     }

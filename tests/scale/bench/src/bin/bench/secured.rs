@@ -1,0 +1,75 @@
+//! An authority of this run, and a certificate for the proxies of each namespace.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType,
+};
+
+/// An authority, as a folder in the form that Istio's `cacerts` has.
+#[derive(Clone, Debug)]
+pub(crate) struct Authority {
+    folder: PathBuf,
+}
+
+/// What clients show and trust.
+#[derive(Clone, Debug)]
+pub(crate) struct Certificates {
+    folder: PathBuf,
+}
+
+impl Authority {
+    /// Makes one, with certificates for so many namespaces.
+    pub(crate) fn new(folder: &Path, namespaces: u32) -> anyhow::Result<Self> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::OrganizationName, "bench");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let root = params.self_signed(&key)?.pem();
+        for name in ["ca-cert.pem", "root-cert.pem", "cert-chain.pem"] {
+            write(folder, name, &root)?;
+        }
+        write(folder, "ca-key.pem", &key.serialize_pem())?;
+        let issuer = Issuer::new(params, key);
+        let proxies = folder.with_extension("proxies");
+        std::fs::create_dir_all(&proxies)?;
+        for number in 0..namespaces {
+            let (own, mut params) = (KeyPair::generate()?, CertificateParams::default());
+            let id = format!("spiffe://cluster.local/ns/ns-{number}/sa/default");
+            params.subject_alt_names = vec![SanType::URI(id.try_into()?)];
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+            write(&proxies, &format!("ns-{number}.pem"), &params.signed_by(&own, &issuer)?.pem())?;
+            write(&proxies, &format!("ns-{number}.key"), &own.serialize_pem())?;
+        }
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// Where it is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What clients show and trust.
+    pub(crate) fn certificates(&self) -> Certificates {
+        Certificates { folder: self.folder.clone() }
+    }
+}
+
+impl Certificates {
+    /// As xdsload is told of them; it puts the namespace of each client in.
+    pub(crate) fn flags(&self) -> Vec<String> {
+        let proxies = self.folder.with_extension("proxies");
+        let (root, chain, key) =
+            (self.folder.join("root-cert.pem"), proxies.join("{namespace}.pem"), proxies.join("{namespace}.key"));
+        let flags = [("--root", root), ("--certificate", chain), ("--key", key)];
+        flags.into_iter().flat_map(|(flag, path)| [flag.to_owned(), path.display().to_string()]).collect()
+    }
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+    let path = folder.join(name);
+    std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+}
