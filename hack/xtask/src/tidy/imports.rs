@@ -61,6 +61,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "tests",
         &["names", "api", "graph", "model", "translate", "xds", "files", "install", "ca", "proto", "bed", "meltemid"],
     ),
+    ("xdsload", &[]),
     ("bench", &["bed"]),
     ("floor", &[]),
     ("xtask", &["api", "install"]),
