@@ -111,7 +111,7 @@ crds:
 
 figures:
 	$(CARGO) xtask figures
-	target/release/bench --counts
+	target/release/bench --counts --edits 10
 
 # What an edit costs, how fast it is everywhere, what proxies and a storm of them cost, beside the floor of this machine.
 bench:
