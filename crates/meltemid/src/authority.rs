@@ -134,6 +134,13 @@ pub(crate) struct Follower {
     told: [Option<Instant>; 3],
 }
 
+/// When the last of what was signed ends, as far as a memory of `last` tells: it may be behind, but what was signed until now ends by
+/// `most`, unless certificates lasted longer before.
+fn remembered(last: i64, most: i64) -> i64 {
+    let late = last.saturating_add(REMEMBER);
+    if last <= most { late.min(most) } else { late }
+}
+
 /// Takes the folder's authority into use; one is made for `organization` when the folder has none.
 ///
 /// # Errors
@@ -142,8 +149,9 @@ pub(crate) fn open(plan: Plan, organization: &str) -> anyhow::Result<(Keeper, Fo
     let (files, made) = Files::open(&plan.folder, organization, now())?;
     let (rotation, last) = Rotation::restore(&plan.memory, files, now())?;
     // Nobody knows what was signed by whom before.
-    let unknown = if made { now() } else { now().saturating_add(plan.most) };
-    let last = last.map_or(unknown, |last| last.saturating_add(REMEMBER)).max(now());
+    let most = now().saturating_add(plan.most);
+    let unknown = if made { now() } else { most };
+    let last = last.map_or(unknown, |last| remembered(last, most)).max(now());
     let current = Arc::new(ArcSwap::from_pointee(InUse::new(&rotation, &plan.names)?));
     let keeper = Keeper { current, last: Arc::new(AtomicI64::new(last)) };
     let mut follower = Follower {

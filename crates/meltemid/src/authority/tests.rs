@@ -171,3 +171,10 @@ fn a_restart_knows_how_long_the_old_root_is_needed() {
     assert!(bench.follower.rotation.busy_until() >= now() + 2900);
     assert!(fs::read_to_string(bench.folder.join("in-use/root-cert.pem")).unwrap().contains(&next));
 }
+
+#[test]
+fn what_is_remembered_may_be_behind_but_not_by_more_than_a_certificate_lasts() {
+    assert_eq!(remembered(1000, 1015), 1015);
+    assert_eq!(remembered(1000, 90_000), 1000 + REMEMBER);
+    assert_eq!(remembered(90_000, 1015), 90_000 + REMEMBER, "certificates lasted longer before");
+}
