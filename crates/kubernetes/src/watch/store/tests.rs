@@ -81,7 +81,7 @@ fn a_list_from_before_something_came_does_not_take_it_away() {
     assert_eq!(store.count(), 3);
     let newer = changed(listed(&mut store, &[rule("a", 1), rule("b", 2), rule("d", 4)], false));
     assert_eq!((names(newer.removed), newer.upserts.len()), (vec!["c".to_owned()], 1), "it went meanwhile");
-    changed(store.take(Event::Gone("".to_owned(), "d".to_owned()), false));
+    changed(store.take(Event::Gone("shop".to_owned(), "d".to_owned()), false));
     assert!(changed(listed(&mut store, &[rule("a", 1), rule("b", 2)], false)).is_empty(), "it was seen to go");
     changed(store.take(Event::Put(rule("d", 5)), false));
     let restored = changed(listed(&mut store, &[rule("a", 1)], true));
