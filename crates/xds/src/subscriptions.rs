@@ -11,11 +11,13 @@ type Names = BTreeSet<Name>;
 
 /// Sets that somebody holds.
 #[derive(Default)]
-pub(crate) struct Subscriptions(Mutex<Known>);
+pub(crate) struct Subscriptions {
+    hasher: RandomState,
+    known: Mutex<Known>,
+}
 
 #[derive(Default)]
 struct Known {
-    hasher: RandomState,
     /// By hash; of two sets with the same only the later one is remembered.
     sets: BTreeMap<u64, Weak<Names>>,
     /// When there are so many, those that nobody holds are forgotten.
@@ -28,8 +30,8 @@ const FEW: usize = 64;
 impl Subscriptions {
     /// This set, or an equal one that somebody holds already.
     pub(crate) fn share(&self, names: Names) -> Arc<Names> {
-        let mut known = self.0.lock().expect("no holder of this lock panics");
-        let hash = known.hasher.hash_one(&names);
+        let hash = self.hasher.hash_one(&names);
+        let mut known = self.known.lock().expect("no holder of this lock panics");
         if let Some(equal) = known.sets.get(&hash).and_then(Weak::upgrade).filter(|held| **held == names) {
             return equal;
         }
@@ -59,6 +61,6 @@ mod tests {
             assert_eq!(*shared.share(set(&[number])), set(&[number]));
         }
         assert!(Arc::ptr_eq(&held, &shared.share(set(&[2, 1]))));
-        assert!(shared.0.lock().unwrap().sets.len() <= FEW + 1);
+        assert!(shared.known.lock().unwrap().sets.len() <= FEW + 1);
     }
 }

@@ -173,9 +173,12 @@ async fn the_injector_shows_the_templates_and_values_that_it_works_with() {
     let documents = api::yaml::documents(INJECTOR, None).unwrap();
     let upserts = api::decode(&documents[0], api::Mode::Strict).0;
     pages.control.send(Command::Config(api::Changes { upserts, ..api::Changes::default() }));
-    while pages.control.view().unwrap().commits < 2 {
-        std::thread::yield_now();
-    }
+    let taken = async {
+        while pages.control.view().unwrap().commits < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), taken).await.expect("the templates are taken");
     let templates: serde_json::Value = serde_json::from_str(&text(&pages, "/debug/inject").await.1).unwrap();
     let of = |name: &str| templates[name].as_str().unwrap_or_default();
     assert_eq!(of("mine"), "metadata: {labels: {mine: {{ .ProxyConfig.statusPort }}}}");

@@ -6,8 +6,13 @@ use crate::types::Absent;
 
 impl Session {
     pub(super) fn on_sotw(&mut self, kind: ResourceType, request: &Request<'_>, now: Instant) -> Option<Nack> {
-        let names = request.subscribe.iter().filter(|name| **name != "*").map(|name| Name::from(*name));
-        let names = self.peer.subscriptions.share(names.collect());
+        let names: BTreeSet<Name> =
+            request.subscribe.iter().filter(|name| **name != "*").map(|name| Name::from(*name)).collect();
+        // Most requests are acks, and say again what was asked for before.
+        let names = match self.state(kind) {
+            Some(state) if *state.names == names => state.names.clone(),
+            _ => self.peer.subscriptions.share(names),
+        };
         let star = request.subscribe.contains(&"*");
         let fresh = self.state(kind).is_none() || request.nonce.is_empty();
         if fresh {

@@ -138,14 +138,14 @@ fn rows(settings: &Settings, outcomes: &[Vec<Outcome>], floors: &BTreeMap<Beside
         if settings.counts && goal.is_none() {
             return None;
         }
-        let values = outcomes.iter().map(|rounds| middle(rounds, &value.name)).collect();
+        let values = outcomes.iter().map(|rounds| mean(rounds, &value.name)).collect();
         Some(Row::new(value, values, floors, goal, known.reason(settings.shape, &value.name)))
     });
     rows.collect()
 }
 
-/// The middle of what the rounds of one server have for a measure.
-fn middle(rounds: &[Outcome], name: &str) -> f64 {
+/// The mean of what the rounds of one server have for a measure.
+fn mean(rounds: &[Outcome], name: &str) -> f64 {
     let found = rounds.iter().filter_map(|outcome| outcome.values.iter().find(|value| value.name == name));
     let found: Vec<f64> = found.map(|value: &Value| value.value).collect();
     if found.is_empty() { f64::NAN } else { found.iter().sum::<f64>() / found.len() as f64 }
