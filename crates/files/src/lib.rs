@@ -7,6 +7,6 @@ mod directory;
 mod scan;
 mod watch;
 
-pub use directory::Directory;
+pub use directory::{Directory, Look};
 pub use scan::{Error, load};
 pub use watch::watch;

@@ -7,6 +7,7 @@ use std::{fs, io};
 use api::{Changes, Mode};
 
 use crate::Directory;
+use crate::directory::Look;
 
 /// A path that cannot be read at all.
 #[derive(Debug, thiserror::Error)]
@@ -27,39 +28,80 @@ pub fn load(paths: &[PathBuf], mode: Mode) -> Result<Changes, Error> {
     for path in paths {
         fs::metadata(path).map_err(|source| Error { path: path.clone(), source })?;
     }
-    let texts = scan(paths).into_iter().map(|(path, text)| (path, Some(text))).collect();
-    Ok(Directory::new(mode).update(texts))
+    let mut found = Found::default();
+    paths.iter().for_each(|path| found.look(path, false));
+    let looks = found.files.into_iter().map(|(path, file)| (path, file.look)).collect();
+    Ok(Directory::new(mode).update(looks))
 }
 
-/// The texts of all files that count. What vanishes or cannot be read while looking is left out; a later scan will tell.
-pub(crate) fn scan(paths: &[PathBuf]) -> BTreeMap<PathBuf, String> {
-    let mut found = BTreeMap::new();
-    for path in paths {
-        if path.is_dir() {
-            folder(path, &mut found);
-        } else if let Ok(text) = fs::read_to_string(path) {
-            found.insert(path.clone(), text);
-        }
-    }
-    found
+/// What was found.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// Files that count, and those that may and cannot be read.
+    pub(crate) files: BTreeMap<PathBuf, File>,
+    /// Folders that are there and cannot be read: nothing is known of what is in them.
+    pub(crate) closed: Vec<PathBuf>,
 }
 
-fn folder(path: &Path, found: &mut BTreeMap<PathBuf, String>) {
-    let Ok(entries) = fs::read_dir(path) else { return };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        // Dot files are editors' and Kubernetes' own: a mounted ConfigMap keeps its data in `..data`, linked from beside it.
-        if name.starts_with('.') || name.ends_with('~') || name.starts_with('#') {
-            continue;
-        }
+/// A file.
+pub(crate) struct File {
+    /// What it says.
+    pub(crate) look: Look,
+    /// It was found through a link: nobody tells of changes where the link leads to.
+    pub(crate) linked: bool,
+}
+
+impl Found {
+    /// Looks at a path: a file, or a folder with all that counts in it. What is not there is not found. `linked`: a link led there.
+    pub(crate) fn look(&mut self, path: &Path, linked: bool) {
         if path.is_dir() {
-            folder(&path, found);
-        } else if [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
-            && let Ok(text) = fs::read_to_string(&path)
-        {
-            found.insert(path, text);
+            return self.folder(path, linked);
+        }
+        let look = match fs::read_to_string(path) {
+            Ok(text) => Look::Text(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => Look::Closed(error.to_string()),
+        };
+        self.files.insert(path.to_owned(), File { look, linked });
+    }
+
+    fn folder(&mut self, path: &Path, linked: bool) {
+        let entries = match fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "a folder cannot be read; what is known of it stays");
+                self.closed.push(path.to_owned());
+                return;
+            }
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let name = entry.file_name();
+            if is_hidden(&name.to_string_lossy()) {
+                continue;
+            }
+            let kind = entry.file_type().ok();
+            let linked = linked || kind.is_some_and(|kind| kind.is_symlink());
+            let folder = match kind {
+                Some(kind) if !kind.is_symlink() => kind.is_dir(),
+                _ => path.is_dir(),
+            };
+            if folder {
+                self.folder(&path, linked);
+            } else if counts(&path) {
+                self.look(&path, linked);
+            }
         }
     }
+}
+
+/// Dot files are editors' and Kubernetes' own: a mounted ConfigMap keeps its data in `..data`, linked from beside it.
+pub(crate) fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') || name.ends_with('~') || name.starts_with('#')
+}
+
+/// Whether a file in a folder is read, by its name.
+pub(crate) fn counts(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml" || ending == "json")
 }

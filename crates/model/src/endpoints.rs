@@ -170,7 +170,10 @@ impl Derived for Endpoints {
         refused_by_policy(&mut found, read);
         found.sort();
         found.dedup();
-        Some(found.into_iter().map(Arc::new).collect())
+        // Collecting would keep the room of the endpoints for their pointers.
+        let mut shared = Vec::with_capacity(found.len());
+        shared.extend(found.into_iter().map(Arc::new));
+        Some(shared)
     }
 }
 

@@ -190,8 +190,21 @@ impl Derived for Catalogs {
             .collect();
         contested(&rules, read);
         let unknown = unknown(sidecar.as_deref(), &settings);
+        let (rules, egress) = without_others(rules, egress);
         Some(Catalog { services, rules, egress, unknown })
     }
+}
+
+/// Only the rules that a listener imports stay: a scope sees few of very many.
+fn without_others(rules: Vec<RuleInScope>, mut egress: Vec<Egress>) -> (Vec<RuleInScope>, Vec<Egress>) {
+    let used: BTreeSet<usize> = egress.iter().flat_map(|egress| egress.rules.iter().copied()).collect();
+    let place: BTreeMap<usize, usize> = used.iter().enumerate().map(|(place, at)| (*at, place)).collect();
+    for at in egress.iter_mut().flat_map(|egress| &mut egress.rules) {
+        *at = place[at];
+    }
+    let mut kept = Vec::with_capacity(used.len());
+    kept.extend(rules.into_iter().enumerate().filter(|(at, _)| used.contains(at)).map(|(_, rule)| rule));
+    (kept, egress)
 }
 
 /// Hosts that several VirtualServices route: for sidecars the oldest decides alone.

@@ -42,8 +42,10 @@ impl Derived for Fragments {
 /// One endpoint as an element of a locality.
 #[must_use]
 pub fn fragment(endpoint: &Endpoint) -> Bytes {
-    let mut out = Vec::new();
-    prost::encoding::message::encode(LB_ENDPOINTS, &lb_endpoint(endpoint), &mut out);
+    let made = lb_endpoint(endpoint);
+    // There are very many, and they stay: none takes more than it needs.
+    let mut out = Vec::with_capacity(prost::encoding::message::encoded_len(LB_ENDPOINTS, &made));
+    prost::encoding::message::encode(LB_ENDPOINTS, &made, &mut out);
     Bytes::from(out)
 }
 

@@ -27,6 +27,9 @@ use crate::stream::{self, Side};
 use crate::types::ResourceType;
 use crate::views::{ConnectionId, Publisher};
 
+/// What no stream was sent for about so long is not kept ready to be sent.
+const FORGET: Duration = Duration::from_secs(10);
+
 /// The aggregated discovery service.
 #[derive(Clone)]
 pub struct Server {
@@ -111,9 +114,14 @@ impl Server {
     /// Accepts connections by this door until `stop`; then no more are accepted, streams are told, and those that do not end within
     /// `grace` are cut.
     pub async fn serve_at(self, door: impl Door, listener: TcpListener, stop: CancellationToken, grace: Duration) {
+        let mut forget = tokio::time::interval(FORGET);
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
+                _ = forget.tick() => {
+                    self.shared.chunks.forget();
+                    continue;
+                }
                 accepted = listener.accept() => accepted,
             };
             match accepted {

@@ -2,6 +2,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tokio::sync::mpsc;
+
 use super::*;
 
 fn service(name: &str, port: u16) -> String {
@@ -84,6 +86,71 @@ fn a_mounted_config_map_is_swapped_in_one_step() {
         assert_eq!(summary(&told.recv().await.unwrap()), "+a");
         symlink("..v2", folder.join("..data_tmp")).unwrap();
         fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+        assert_eq!(summary(&told.recv().await.unwrap()), "+a");
+    });
+}
+
+#[test]
+fn folders_that_come_and_go_take_their_files_along() {
+    let (folder, elsewhere) = (folder(), folder());
+    fs::create_dir_all(elsewhere.join("more/deep")).unwrap();
+    fs::write(elsewhere.join("more/deep/a.yaml"), service("a", 80)).unwrap();
+    watching(folder.clone(), |mut told| async move {
+        assert_eq!(summary(&told.recv().await.unwrap()), "");
+        fs::rename(elsewhere.join("more"), folder.join("more")).unwrap();
+        assert_eq!(summary(&told.recv().await.unwrap()), "+a");
+        fs::write(folder.join("more/deep/b.yaml"), service("b", 80)).unwrap();
+        assert_eq!(summary(&told.recv().await.unwrap()), "+b");
+        fs::rename(folder.join("more"), elsewhere.join("more")).unwrap();
+        assert_eq!(summary(&told.recv().await.unwrap()), "-a -b");
+    });
+}
+
+#[test]
+fn what_a_link_leads_to_is_followed_when_something_happens_beside_it() {
+    let (folder, elsewhere) = (folder(), folder());
+    fs::write(elsewhere.join("text"), service("a", 80)).unwrap();
+    symlink(elsewhere.join("text"), folder.join("a.yaml")).unwrap();
+    watching(folder.clone(), |mut told| async move {
+        assert_eq!(summary(&told.recv().await.unwrap()), "+a");
+        fs::write(elsewhere.join("text"), service("a", 81)).unwrap();
+        fs::write(folder.join("b.yaml"), service("b", 80)).unwrap();
+        let mut all = String::new();
+        while !(all.contains("+a") && all.contains("+b")) {
+            all += &summary(&told.recv().await.unwrap());
+        }
+    });
+}
+
+#[test]
+fn a_file_that_cannot_be_read_keeps_what_it_held_and_is_reported() {
+    let folder = folder();
+    fs::write(folder.join("a.yaml"), service("a", 80)).unwrap();
+    watching(folder.clone(), |mut told| async move {
+        told.recv().await.unwrap();
+        fs::write(folder.join("a.yaml"), b"\xff\xfe").unwrap();
+        let closed = told.recv().await.unwrap();
+        assert_eq!(summary(&closed), "");
+        assert!(closed.ledger.unwrap()[0].to_string().contains("a.yaml:1:1: error [MLT0302]: the file cannot be read"));
+        fs::write(folder.join("a.yaml"), service("a", 80)).unwrap();
+        let mut last = told.recv().await.unwrap();
+        while last.ledger.as_ref().is_none_or(|ledger| !ledger.is_empty()) {
+            last = told.recv().await.unwrap();
+        }
+        assert_eq!(summary(&last), "", "it says what it said before");
+    });
+}
+
+#[test]
+fn a_file_that_was_given_by_name_is_followed() {
+    let folder = folder();
+    let file = folder.join("mesh.conf");
+    fs::write(&file, service("a", 80)).unwrap();
+    watching(file.clone(), |mut told| async move {
+        assert_eq!(summary(&told.recv().await.unwrap()), "+a");
+        fs::write(folder.join("other.yaml"), service("b", 80)).unwrap();
+        fs::write(folder.join("new"), service("a", 81)).unwrap();
+        fs::rename(folder.join("new"), &file).unwrap();
         assert_eq!(summary(&told.recv().await.unwrap()), "+a");
     });
 }
