@@ -87,6 +87,8 @@ pub struct Changes {
     pub revision: u64,
     /// Derived rows whose value changed, appeared, or went absent, by ascending level.
     rows: Vec<(TableId, RowId, Erased)>,
+    /// Derived rows that nobody wanted any more and that are gone. Some may be there again.
+    dropped: Vec<(TableId, Erased)>,
     /// Per table: builder runs that gave a result. A row that had to wait for rows it demanded counts once.
     rebuilt: BTreeMap<&'static str, usize>,
 }
@@ -96,6 +98,13 @@ impl Changes {
     pub fn of<'a, T: Derived>(&'a self, db: &'a Db) -> impl Iterator<Item = (&'a T::Key, RowId)> {
         let table = db.schema.table_of::<T>();
         self.rows.iter().filter(move |(of, ..)| *of == table).map(|(_, id, key)| (typed(key), *id))
+    }
+
+    /// The keys of rows of a table that were dropped since the last commit: whoever mirrors them has missed nothing until now, and would
+    /// miss what comes.
+    pub fn dropped<'a, T: Derived>(&'a self, db: &'a Db) -> impl Iterator<Item = &'a T::Key> {
+        let table = db.schema.table_of::<T>();
+        self.dropped.iter().filter(move |(of, _)| *of == table).map(|(_, key)| typed(key))
     }
 
     /// Rows of a table that were rebuilt, changed or not.
@@ -159,6 +168,7 @@ impl Db {
         }
         self.sweep(self.revision.saturating_sub(Self::GRACE));
         self.tidy();
+        wave.changes.dropped = std::mem::take(&mut self.dropped);
         wave.changes.revision = self.revision;
         wave.changes
     }

@@ -80,6 +80,8 @@ pub struct Db {
     /// runs of the same wave may still name them.
     pub(crate) blanks: Vec<RowId>,
     pub(crate) freed: Vec<RowId>,
+    /// Derived rows that were dropped since the last commit said so.
+    pub(crate) dropped: Vec<(TableId, Erased)>,
 }
 
 impl Clone for Db {
@@ -95,6 +97,7 @@ impl Clone for Db {
             revision: self.revision,
             blanks: Vec::new(),
             freed: Vec::new(),
+            dropped: Vec::new(),
         }
     }
 }
@@ -119,6 +122,7 @@ impl Db {
             revision: 0,
             blanks: Vec::new(),
             freed: Vec::new(),
+            dropped: Vec::new(),
         }
     }
 

@@ -9,11 +9,14 @@ use crate::erased::{Erased, Key, typed};
 pub type RowId = u32;
 
 /// Keys of one table and the ids of their rows.
-pub(crate) struct Ids<K>(imbl::HashMap<Arc<K>, RowId>);
+pub(crate) struct Ids<K>(Map<Arc<K>, RowId>);
+
+/// Keys are long and looked up all the time, which is what a builder mostly does: the usual hasher takes several times as long.
+type Map<K, V> = imbl::GenericHashMap<K, V, foldhash::quality::RandomState, imbl::shared_ptr::DefaultSharedPtr>;
 
 impl<K> Default for Ids<K> {
     fn default() -> Self {
-        Self(imbl::HashMap::new())
+        Self(Map::default())
     }
 }
 

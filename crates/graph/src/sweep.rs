@@ -57,6 +57,8 @@ impl Db {
     pub(crate) fn forget(&mut self, id: RowId) {
         let node = self.node_mut(id);
         let (reads, holds) = (std::mem::take(&mut node.reads), std::mem::take(&mut node.holds));
+        let dropped = (node.table, node.key.clone());
+        self.dropped.push(dropped);
         for read in reads.as_slice() {
             self.node_mut(*read).readers.remove(id);
             self.unwant(*read);

@@ -1,6 +1,6 @@
 //! From changed rows to published views: which views there are, what they list, and who sees which.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use graph::Changes;
@@ -12,23 +12,19 @@ use translate::resources::{ResourceKey, Resources};
 use translate::views::{View, Views};
 use xds::{Assignment, Publisher, ResourceType, ViewId};
 
-/// Commits between two looks for views that nobody holds any more.
-const CLEAN_EVERY: u64 = 64;
-
 /// What the xDS server was told.
 pub struct Published {
     publisher: Publisher,
     views: HashMap<ViewKey, (ViewId, Arc<View>)>,
     next: ViewId,
     gone: Vec<ProxyId>,
-    commits: u64,
 }
 
 impl Published {
     /// Nothing was told yet.
     #[must_use]
     pub fn new(publisher: Publisher) -> Self {
-        Self { publisher, views: HashMap::new(), next: 1, gone: Vec::new(), commits: 0 }
+        Self { publisher, views: HashMap::new(), next: 1, gone: Vec::new() }
     }
 
     /// A proxy is gone; said with the next commit.
@@ -42,6 +38,11 @@ impl Published {
         let publisher = self.publisher.clone();
         let mut commit = publisher.commit();
         let mut any = !self.gone.is_empty();
+        // What was dropped is not told any more. If it is there again, it is another view.
+        for (id, _) in changes.dropped::<Views>(db).filter_map(|key| self.views.remove(key)) {
+            commit.drop_view(id);
+            any = true;
+        }
         for (key, _) in changes.of::<Views>(db) {
             any = true;
             let now = db.row::<Views>(key).unwrap_or_default();
@@ -55,7 +56,7 @@ impl Published {
             for (id, view) in holders.iter().filter_map(|holder| self.views.get(*holder)) {
                 any = true;
                 match &encoded {
-                    Some(encoded) => commit.set(*id, (**encoded).clone()),
+                    Some(encoded) => commit.set_changed(*id, encoded),
                     None => named(view, key).into_iter().for_each(|name| commit.remove(*id, name)),
                 }
             }
@@ -68,16 +69,6 @@ impl Published {
             }
         }
         self.gone.drain(..).for_each(|proxy| commit.forget(proxy));
-        self.commits += 1;
-        if self.commits.is_multiple_of(CLEAN_EVERY) {
-            self.views.retain(|key, (id, _)| {
-                let held = db.find::<Views>(key).is_some();
-                if !held {
-                    commit.drop_view(*id);
-                }
-                held
-            });
-        }
         if any {
             commit.publish();
         }
@@ -117,17 +108,22 @@ fn named<'a>(view: &'a View, key: &ResourceKey) -> Option<&'a names::Name> {
     view.entries.iter().find(|(_, of)| of == key).map(|(name, _)| name)
 }
 
-/// Sets what is new or different in a view, and removes what is gone. What is published is compared by version, not by key: a view that
-/// nobody held for a while was forgotten and missed changes of its resources.
+/// Sets what is new or different in a view, and removes what is gone. Both lists are in the order of their names. What has the same key
+/// says the same, unless the resource itself changed, which is told for itself.
 fn update(id: ViewId, old: &View, now: &View, mesh: &Mesh, commit: &mut xds::Commit<'_>) {
+    let mut before = old.entries.iter().peekable();
     for (name, key) in &now.entries {
+        while let Some((gone, _)) = before.next_if(|(known, _)| known < name) {
+            commit.remove(id, gone);
+        }
+        let same = before.next_if(|(known, _)| known == name).is_some_and(|(_, known)| known == key);
+        if same {
+            continue;
+        }
         match mesh.db().row::<Resources>(key) {
             Some(encoded) => commit.set_changed(id, &encoded),
             None => commit.remove(id, name),
         }
     }
-    let kept: BTreeSet<_> = now.entries.iter().map(|(name, _)| name).collect();
-    for (name, _) in old.entries.iter().filter(|(name, _)| !kept.contains(name)) {
-        commit.remove(id, name);
-    }
+    before.for_each(|(gone, _)| commit.remove(id, gone));
 }

@@ -1,8 +1,8 @@
 //! The mesh, derived from checked inputs: which services there are and who sees them, where their endpoints are, which rules hold
 //! for whom, and what a proxy is. Says what is meant, not how Envoy is told: that is `translate`.
 //!
-//! Read in this order: [`inputs`] (ground state), [`settings`], [`services`], [`endpoints`], [`policy`], [`rules`], [`ingress`],
-//! [`scopes`], [`gateways`], [`proxies`]. Each file holds a few tables; each table's builder reads tables of lower levels only:
+//! Read in this order: [`inputs`] (ground state), [`settings`], [`services`], [`endpoints`], [`called`], [`policy`], [`rules`],
+//! [`ingress`], [`scopes`], [`gateways`], [`proxies`]. Each file holds a few tables; each table's builder reads tables of lower levels only:
 //!
 //! | level | tables |
 //! |---|---|
@@ -14,6 +14,7 @@
 //! | 5 | [`scopes::Catalogs`] |
 //! | 6 | [`proxies::Facets`] |
 
+pub mod called;
 mod door;
 pub mod endpoints;
 pub mod export;

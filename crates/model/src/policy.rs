@@ -9,6 +9,7 @@ use api::networking::{ClientTlsSettings, DestinationRule, LoadBalancerSettings, 
 use graph::{Derived, Index, Reader};
 use names::{Hostname, Labels, Name, Namespace, Selector};
 
+use crate::called::{Named, called};
 use crate::export::Export;
 use crate::inputs::Age;
 use crate::services::{Resolution, ServiceId, ServicePort, Services};
@@ -151,6 +152,23 @@ pub struct Resolved {
     pub rules: Arc<Vec<Id>>,
     /// The names of the subsets.
     pub subsets: Arc<Vec<Name>>,
+    /// What clients in other namespaces may call it, unless it has aliases: one list for all of them.
+    pub called: Arc<Vec<Name>>,
+}
+
+impl Resolved {
+    /// What clients in the namespace `viewer` may call it by a host and its aliases.
+    #[must_use]
+    pub fn called(&self, host: &Hostname, aliases: &[Hostname], viewer: &Namespace) -> Arc<Vec<Name>> {
+        let shared = aliases.is_empty() && *viewer != self.service.namespace && *host == self.service.host;
+        if shared {
+            return self.called.clone();
+        }
+        let (kubernetes, headless) = (self.kubernetes, self.headless);
+        let (namespace, addresses) = (&self.service.namespace, &self.addresses);
+        let named = Named { host, namespace, kubernetes, headless, addresses, aliases };
+        Arc::new(called(&named, Some(viewer)))
+    }
 }
 
 /// The table of [`Resolved`] rows.
@@ -170,7 +188,16 @@ impl Derived for Resolutions {
             false => read.row::<Policies>(&rules),
         };
         let settings = settings(read)?;
+        let named = Named {
+            host: &key.service.host,
+            namespace: &key.service.namespace,
+            kubernetes: service.kubernetes,
+            headless: service.headless,
+            addresses: &service.addresses,
+            aliases: &[],
+        };
         Some(Resolved {
+            called: Arc::new(called(&named, None)),
             service: key.service.clone(),
             ports: Arc::new(service.ports.clone()),
             resolution: service.resolution,

@@ -1,6 +1,6 @@
 //! Scopes: what the proxies of a namespace can call. A Sidecar narrows it; without one it is all that is visible.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use api::networking::{CaptureMode, OutboundTrafficPolicyMode, Sidecar};
@@ -150,12 +150,38 @@ impl Catalog {
         self.services.binary_search_by(|entry| entry.host.cmp(host)).ok().map(|at| &self.services[at])
     }
 
-    /// The VirtualService that holds for a host: the one with the closest host, the oldest of several. There is no merging for the mesh.
+    /// The VirtualServices of a listener, to be asked for many hosts.
     #[must_use]
-    pub fn rule_for<'a>(&'a self, host: &Hostname, egress: &Egress) -> Option<&'a RuleInScope> {
-        let candidates = egress.rules.iter().map(|at| &self.rules[*at]);
-        let hosts = candidates.flat_map(|rule| rule.rule.hosts.iter().map(move |host| (host, rule)));
-        shortest_cover(host, hosts).map(|(_, rule)| rule)
+    pub fn rules_of(&self, egress: &Egress) -> RulesOf<'_> {
+        let mut found = RulesOf::default();
+        for rule in egress.rules.iter().map(|at| &self.rules[*at]) {
+            for host in rule.rule.hosts.iter() {
+                if host.is_wildcard() {
+                    found.wild.push((host, rule));
+                } else {
+                    found.exact.entry(host).or_insert(rule);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// The VirtualServices of a listener by their hosts.
+#[derive(Default)]
+pub struct RulesOf<'a> {
+    /// The oldest of each.
+    exact: HashMap<&'a Hostname, &'a RuleInScope>,
+    /// Oldest first.
+    wild: Vec<(&'a Hostname, &'a RuleInScope)>,
+}
+
+impl<'a> RulesOf<'a> {
+    /// The one that holds for a host: the one with the closest host, the oldest of several. There is no merging for the mesh.
+    #[must_use]
+    pub fn holds_for(&self, host: &Hostname) -> Option<&'a RuleInScope> {
+        let exact = self.exact.get(host).copied();
+        exact.or_else(|| shortest_cover(host, self.wild.iter().copied()).map(|(_, rule)| rule))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Views: which resources there are for a part of a proxy's configuration. A view holds its resources without reading them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use graph::{Derived, Reader};
@@ -86,14 +85,13 @@ impl Derived for Views {
     }
 }
 
-/// A view in the making.
+/// A view in the making. The first of a name stays.
 #[derive(Default)]
-struct Draft(BTreeMap<Name, ResourceKey>);
+struct Draft(Vec<(Name, ResourceKey)>);
 
 impl Draft {
-    /// The first of a name stays.
     fn add(&mut self, name: Name, key: ResourceKey) {
-        self.0.entry(name).or_insert(key);
+        self.0.push((name, key));
     }
 
     fn add_listener(&mut self, key: ListenerKey) {
@@ -107,8 +105,13 @@ impl Draft {
         }
     }
 
-    fn finish(self, read: &mut Reader<'_>) -> View {
-        View { entries: self.0.into_iter().map(|(name, key)| (name, read.hold::<Resources>(&key))).collect() }
+    fn finish(mut self, read: &mut Reader<'_>) -> View {
+        self.0.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.0.dedup_by(|(after, _), (first, _)| after == first);
+        // Collecting would keep the room of those that were left out.
+        let mut entries = Vec::with_capacity(self.0.len());
+        entries.extend(self.0.into_iter().map(|(name, key)| (name, read.hold::<Resources>(&key))));
+        View { entries }
     }
 }
 

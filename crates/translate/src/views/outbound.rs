@@ -8,7 +8,7 @@ use model::endpoints::{Endpoints, EndpointsKey};
 use model::networking::{CaptureMode, L4MatchAttributes, TlsMatchAttributes};
 use model::proxies::{Caps, Interception};
 use model::rules::{Rule, Rules};
-use model::scopes::{Catalog, Catalogs, Egress, Entry, Scope, Unknown};
+use model::scopes::{Catalog, Catalogs, Egress, Entry, RulesOf, Scope, Unknown};
 use model::services::{Resolution, ServicePort};
 use model::settings::settings;
 use names::{ClusterName, Name, Protocol};
@@ -34,7 +34,14 @@ pub(super) fn listeners(
         taken.extend([settings.mesh.proxy_listen_port, settings.mesh.proxy_inbound_listen_port]);
         draft.add_listener(ListenerKey::VirtualOutbound { interception, unknown: unknown.clone(), caps });
     }
-    let mut build = Build { scope, catalog: &catalog, interception, caps, listeners: BTreeMap::new() };
+    let mut build = Build {
+        scope,
+        catalog: &catalog,
+        rules: RulesOf::default(),
+        interception,
+        caps,
+        listeners: BTreeMap::new(),
+    };
     for egress in &catalog.egress {
         build.egress(egress, read);
     }
@@ -54,6 +61,8 @@ pub(super) fn listeners(
 struct Build<'a> {
     scope: &'a Scope,
     catalog: &'a Catalog,
+    /// Of the egress listener at hand.
+    rules: RulesOf<'a>,
     interception: Interception,
     caps: Caps,
     listeners: BTreeMap<(Name, u16), OutboundListener>,
@@ -76,6 +85,7 @@ impl Build<'_> {
     }
 
     fn egress(&mut self, egress: &Egress, read: &mut Reader<'_>) {
+        self.rules = self.catalog.rules_of(egress);
         let any = if self.interception == Interception::None { "127.0.0.1" } else { "0.0.0.0" };
         if let Some(port) = egress.port.as_ref().filter(|port| port.protocol.is_http()) {
             let address = egress.bind.clone().unwrap_or_else(|| Name::from(any));
@@ -123,7 +133,7 @@ impl Build<'_> {
             }
             return self.opaque(entry, port, egress, any, read);
         }
-        let chains = self.chains(entry, port, egress, read);
+        let chains = self.chains(entry, port, read);
         for address in addresses {
             let listener = self.at(&address, port.number, egress);
             if listener.table.is_none() {
@@ -143,7 +153,7 @@ impl Build<'_> {
     }
 
     fn opaque(&mut self, entry: &Entry, port: &ServicePort, egress: &Egress, any: &str, read: &mut Reader<'_>) {
-        let chains = self.chains(entry, port, egress, read);
+        let chains = self.chains(entry, port, read);
         let mut singles = single_addresses(entry);
         let networks: Vec<Name> =
             entry.resolved.addresses.iter().filter(|address| address.contains('/')).cloned().collect();
@@ -179,8 +189,8 @@ impl Build<'_> {
     }
 
     /// The chains of a service port: what its VirtualService says of TLS and TCP, and else the service itself.
-    fn chains(&self, entry: &Entry, port: &ServicePort, egress: &Egress, read: &mut Reader<'_>) -> Vec<OpaqueChain> {
-        let rule = self.catalog.rule_for(&entry.host, egress).filter(|rule| rule.rule.opaque);
+    fn chains(&self, entry: &Entry, port: &ServicePort, read: &mut Reader<'_>) -> Vec<OpaqueChain> {
+        let rule = self.rules.holds_for(&entry.host).filter(|rule| rule.rule.opaque);
         let rule = rule.and_then(|rule| read.row::<Rules>(&rule.id));
         let mut chains = rule.map(|rule| self.of_rule(&rule, port.number)).unwrap_or_default();
         let takes_all = chains.iter().any(|chain| chain.networks.is_empty() && chain.server_names.is_empty());

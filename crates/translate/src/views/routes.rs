@@ -1,12 +1,13 @@
 //! Route tables of sidecars and gRPC clients: which virtual hosts they have.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use graph::Reader;
+use model::called::absolute;
 use model::proxies::Caps;
 use model::rules::RuleInScope;
-use model::scopes::{Catalog, Catalogs, Egress, Entry, Scope};
+use model::scopes::{Catalog, Catalogs, Egress, Entry, RulesOf, Scope};
 use names::{ClusterName, Hostname, Name, Protocol};
 
 use super::{Draft, entries};
@@ -33,7 +34,7 @@ fn all(scope: &Arc<Scope>, read: &mut Reader<'_>) -> BTreeMap<Name, Vec<Arc<Host
     let mut tables = BTreeMap::new();
     let Some(catalog) = read.row::<Catalogs>(scope) else { return tables };
     for egress in &catalog.egress {
-        let build = Build { scope, catalog: &catalog, egress, client: For::Sidecar };
+        let build = Build::new(scope, &catalog, egress, For::Sidecar);
         build.shared(&mut tables);
         build.detected(&mut tables);
     }
@@ -44,10 +45,15 @@ struct Build<'a> {
     scope: &'a Scope,
     catalog: &'a Catalog,
     egress: &'a Egress,
+    rules: RulesOf<'a>,
     client: For,
 }
 
-impl Build<'_> {
+impl<'a> Build<'a> {
+    fn new(scope: &'a Scope, catalog: &'a Catalog, egress: &'a Egress, client: For) -> Self {
+        Self { scope, catalog, egress, rules: catalog.rules_of(egress), client }
+    }
+
     /// Tables by port, for all HTTP services on it.
     fn shared(&self, tables: &mut BTreeMap<Name, Vec<Arc<HostKey>>>) {
         for port in self.ports() {
@@ -55,7 +61,7 @@ impl Build<'_> {
             if tables.contains_key(&name) {
                 continue;
             }
-            let mut used = BTreeSet::new();
+            let mut used = HashSet::new();
             let mut hosts = Vec::new();
             let with_addresses = |entry: &&Entry| on_port(entry, port);
             let services: Vec<&Entry> = entries(self.catalog, self.egress).filter(with_addresses).collect();
@@ -89,7 +95,7 @@ impl Build<'_> {
                 if detected_without_address(entry, port.protocol) {
                     continue;
                 }
-                let mut hosts: Vec<_> = self.service(entry, port.number, &mut BTreeSet::new()).into_iter().collect();
+                let mut hosts: Vec<_> = self.service(entry, port.number, &mut HashSet::new()).into_iter().collect();
                 if let Some(host) = hosts.first_mut() {
                     // The connection was to this service's address, so whatever the client calls it, it is this service.
                     Arc::make_mut(host).domains = Arc::new(vec![Name::from("*")]);
@@ -100,13 +106,16 @@ impl Build<'_> {
     }
 
     /// The virtual host of a service. A name that another host has already is left out: Envoy refuses a table in which two hosts share one.
-    fn service(&self, entry: &Entry, port: u16, used: &mut BTreeSet<Name>) -> Option<Arc<HostKey>> {
-        let rule = self.catalog.rule_for(&entry.host, self.egress).filter(|rule| rule.rule.http);
-        let domains: Vec<Name> =
-            domains(entry, &self.scope.namespace).into_iter().filter(|name| used.insert(name.clone())).collect();
-        if domains.is_empty() {
+    fn service(&self, entry: &Entry, port: u16, used: &mut HashSet<Name>) -> Option<Arc<HostKey>> {
+        let rule = self.rules.holds_for(&entry.host).filter(|rule| rule.rule.http);
+        let all = domains(entry, &self.scope.namespace);
+        let free: Vec<&Name> = all.iter().filter(|name| used.insert((*name).clone())).collect();
+        if free.is_empty() {
             return None;
         }
+        // Nearly always none is taken: then the list is shared by all who see the service alike.
+        let domains =
+            if free.len() == all.len() { all.clone() } else { Arc::new(free.into_iter().cloned().collect()) };
         let own =
             Target { host: entry.host.clone(), service: entry.resolved.service.clone(), client: entry.client.clone() };
         Some(Arc::new(self.host(&entry.host, port, domains, rule, vec![own])))
@@ -116,7 +125,7 @@ impl Build<'_> {
         &self,
         host: &Hostname,
         port: u16,
-        domains: Vec<Name>,
+        domains: Arc<Vec<Name>>,
         rule: Option<&RuleInScope>,
         own: Vec<Target>,
     ) -> HostKey {
@@ -130,7 +139,7 @@ impl Build<'_> {
         };
         HostKey {
             name: Name::from(format!("{host}:{port}")),
-            domains: Arc::new(domains),
+            domains,
             port,
             routing,
             client: self.client,
@@ -146,20 +155,20 @@ impl Build<'_> {
         rule: &RuleInScope,
         port: u16,
         services: &[&Entry],
-        used: &mut BTreeSet<Name>,
+        used: &mut HashSet<Name>,
     ) -> Vec<Arc<HostKey>> {
         if !rule.rule.http {
             return Vec::new();
         }
         let mut hosts = Vec::new();
         for host in rule.rule.hosts.iter() {
-            let covered = services.iter().any(|entry| host.covers(&entry.host));
-            if covered || self.catalog.service(host).is_some() || !used.insert(host.name().clone()) {
+            let covers = || host.is_wildcard() && services.iter().any(|entry| host.covers(&entry.host));
+            if self.catalog.service(host).is_some() || covers() || !used.insert(host.name().clone()) {
                 continue;
             }
             let mut domains = vec![host.name().clone()];
             domains.extend(absolute(host).into_iter().filter(|name| used.insert(name.clone())));
-            hosts.push(Arc::new(self.host(host, port, domains, Some(rule), Vec::new())));
+            hosts.push(Arc::new(self.host(host, port, Arc::new(domains), Some(rule), Vec::new())));
         }
         hosts
     }
@@ -192,41 +201,9 @@ fn on_port(entry: &Entry, port: u16) -> bool {
     found.protocol.is_http() || detected_without_address(entry, found.protocol)
 }
 
-/// The absolute form of a name, with the dot at its end; wildcards have none.
-fn absolute(host: &Hostname) -> Option<Name> {
-    let named = !host.is_wildcard() && host.as_str().parse::<std::net::IpAddr>().is_err();
-    named.then(|| Name::from(format!("{host}.")))
-}
-
-/// What clients in `namespace` may call a service: its name in full and absolute, the shorter forms that their DNS search path completes,
-/// its aliases and its addresses (`istio: pilot/pkg/networking/core/httproute.go generateVirtualHostDomains`).
-fn domains(entry: &Entry, namespace: &Name) -> Vec<Name> {
-    let mut all = names_of(&entry.host, &entry.resolved.service.namespace, namespace, entry.resolved.kubernetes);
-    for alias in entry.aliases.iter() {
-        let mut parts = alias.as_str().split('.');
-        let of = parts.nth(1).map(Name::from).unwrap_or_default();
-        all.extend(names_of(alias, &of, namespace, alias.as_str().contains(".svc.")));
-    }
-    if entry.resolved.headless {
-        let pods: Vec<Name> = all.iter().map(|name| Name::from(format!("*.{name}"))).collect();
-        all.extend(pods);
-    }
-    all.extend(entry.resolved.addresses.iter().filter(|address| !address.contains('/')).cloned());
-    all
-}
-
-fn names_of(host: &Hostname, of: &Name, viewer: &Name, kubernetes: bool) -> Vec<Name> {
-    let mut all = vec![host.name().clone()];
-    all.extend(absolute(host));
-    if kubernetes {
-        let name = host.as_str().split('.').next().unwrap_or_default();
-        if of == viewer {
-            all.push(Name::from(name));
-        }
-        all.push(Name::from(format!("{name}.{of}")));
-        all.push(Name::from(format!("{name}.{of}.svc")));
-    }
-    all
+/// What clients in `namespace` may call a service.
+fn domains(entry: &Entry, namespace: &Name) -> Arc<Vec<Name>> {
+    entry.resolved.called(&entry.host, &entry.aliases, namespace)
 }
 
 /// The table of a service port for gRPC clients, who know no shared tables.
@@ -246,7 +223,7 @@ pub(super) fn grpc_listeners(scope: &Arc<Scope>, draft: &mut Draft, read: &mut R
 
 pub(super) fn grpc_tables(scope: &Arc<Scope>, draft: &mut Draft, read: &mut Reader<'_>) {
     each_grpc(scope, read, |build, entry, port| {
-        let Some(host) = build.service(entry, port, &mut BTreeSet::new()) else { return };
+        let Some(host) = build.service(entry, port, &mut HashSet::new()) else { return };
         let mut host = (*host).clone();
         let with_port = host.domains.iter().map(|name| Name::from(format!("{name}:{port}")));
         host.domains = Arc::new(with_port.collect());
@@ -260,7 +237,7 @@ pub(super) fn grpc_tables(scope: &Arc<Scope>, draft: &mut Draft, read: &mut Read
 fn each_grpc(scope: &Arc<Scope>, read: &mut Reader<'_>, mut each: impl FnMut(&Build<'_>, &Entry, u16)) {
     let Some(catalog) = read.row::<Catalogs>(scope) else { return };
     for egress in &catalog.egress {
-        let build = Build { scope, catalog: &catalog, egress, client: For::Grpc };
+        let build = Build::new(scope, &catalog, egress, For::Grpc);
         for entry in entries(&catalog, egress) {
             for port in entry.resolved.ports.iter().filter(|port| port.protocol != Protocol::Udp) {
                 each(&build, entry, port.number);
