@@ -83,7 +83,7 @@ fn named<'v>(item: &'v Value, of: Option<(&str, &str)>) -> Cow<'v, Value> {
     Cow::Owned(Value::Object(map))
 }
 
-fn one(value: &Value, prefix: &str, document: &Document, mode: Mode) -> (Option<AnyObject>, Vec<Issue>) {
+fn one<'a>(value: &'a Value, prefix: &str, document: &'a Document, mode: Mode) -> (Option<AnyObject>, Vec<Issue>) {
     let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind_name) = (text("apiVersion"), text("kind"));
     if api_version.is_empty() || kind_name.is_empty() {
@@ -115,7 +115,7 @@ fn one(value: &Value, prefix: &str, document: &Document, mode: Mode) -> (Option<
     };
     let id = ObjectId { kind, namespace: meta.namespace.clone(), name: meta.name.clone() };
     let prefix = prefix.to_owned();
-    let draft = Draft { value: value.clone(), prefix, document, mode, meta, origin, id, pruned: Vec::new() };
+    let draft = Draft { value, prefix, document, mode, meta, origin, id, pruned: Vec::new() };
     draft.read_any(kind)
 }
 
@@ -126,7 +126,7 @@ fn issue(severity: Severity, object: Option<ObjectId>, path: &str, message: &str
 
 /// An object on its way to being checked.
 struct Draft<'a> {
-    value: Value,
+    value: &'a Value,
     /// Where in the document the object stands.
     prefix: String,
     document: &'a Document,
@@ -154,13 +154,17 @@ impl Draft<'_> {
     /// Reads and checks; repeats without the offending item until nothing offends.
     fn read<K: ApiKind>(mut self) -> (Option<Checked<K>>, Vec<Issue>) {
         let mut issues = Vec::new();
-        let mut body = match K::BODY {
-            Body::Spec => self.value.get_mut("spec").map(Value::take).unwrap_or_default(),
-            Body::Document => std::mem::take(&mut self.value),
+        let written = match K::BODY {
+            Body::Spec => self.value.get("spec"),
+            Body::Document => Some(self.value),
         };
-        drop_nulls(&mut body);
+        // It is copied only where it has to change.
+        let mut body = written.map_or_else(|| Cow::Owned(Value::Null), Cow::Borrowed);
+        if has_nulls(&body) {
+            drop_nulls(body.to_mut());
+        }
         if body.is_null() {
-            body = Value::Object(Map::new());
+            body = Cow::Owned(Value::Object(Map::new()));
         }
         if K::BODY == Body::Spec {
             self.unknown_around(&mut issues);
@@ -168,7 +172,8 @@ impl Draft<'_> {
         let inner = if K::BODY == Body::Spec { "spec" } else { "" };
         // Each round removes at least one item, so there are at most as many rounds as items.
         loop {
-            let mut spec = match parse::<K>(&body, |path| self.unknown(K::BODY, &join(inner, &path), &mut issues)) {
+            let unknown = |path: String| self.unknown(&join(inner, &path), &mut issues);
+            let mut spec = match parse::<K>(&body, (K::BODY == Body::Spec).then_some(unknown)) {
                 Ok(spec) => spec,
                 Err((path, message)) => {
                     self.report(Severity::Error, "IST0106", &join(inner, &path), &message, &mut issues);
@@ -226,10 +231,7 @@ impl Draft<'_> {
         path
     }
 
-    fn unknown(&self, body: Body, path: &str, issues: &mut Vec<Issue>) {
-        if body == Body::Document {
-            return;
-        }
+    fn unknown(&self, path: &str, issues: &mut Vec<Issue>) {
         let severity = if self.mode == Mode::Strict { Severity::Error } else { Severity::Warning };
         self.report(severity, "IST0106", path, "there is no such field", issues);
     }
@@ -238,22 +240,22 @@ impl Draft<'_> {
     fn unknown_around(&self, issues: &mut Vec<Issue>) {
         let known = ["apiVersion", "kind", "metadata", "spec", "status"];
         for key in self.value.as_object().into_iter().flat_map(Map::keys).filter(|key| !known.contains(&key.as_str())) {
-            self.unknown(Body::Spec, key, issues);
+            self.unknown(key, issues);
         }
-        for path in metadata::unknown(&self.value) {
-            self.unknown(Body::Spec, &path, issues);
+        for path in metadata::unknown(self.value) {
+            self.unknown(&path, issues);
         }
     }
 
     /// Takes the smallest list item around `path` out of the body.
-    fn prune(&mut self, body: &mut Value, path: &str, inner: &str, issues: &mut Vec<Issue>) -> bool {
+    fn prune(&mut self, body: &mut Cow<'_, Value>, path: &str, inner: &str, issues: &mut Vec<Issue>) -> bool {
         let mut path = path.to_owned();
         loop {
             let Some(open) = path.rfind('[') else { return false };
             let Some(close) = path[open..].find(']') else { return false };
             let Ok(index) = path[open + 1..open + close].parse::<usize>() else { return false };
             let list_path = path[..open].to_owned();
-            let Some(list) = at(body, &list_path).and_then(Value::as_array_mut) else { return false };
+            let Some(list) = at(body.to_mut(), &list_path).and_then(Value::as_array_mut) else { return false };
             if list.len() > 1 && index < list.len() {
                 list.remove(index);
                 let list_path = join(inner, &list_path);
@@ -282,6 +284,15 @@ fn at<'v>(mut value: &'v mut Value, path: &str) -> Option<&'v mut Value> {
         }
     }
     Some(value)
+}
+
+fn has_nulls(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(map) => map.values().any(has_nulls),
+        Value::Array(items) => items.iter().any(has_nulls),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
 }
 
 /// A null is an unset field, as for the API server.

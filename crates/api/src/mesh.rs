@@ -176,7 +176,7 @@ impl MeshConfig {
         }
         let config = loop {
             let mut unread = Vec::new();
-            match typed::parse::<Self>(&value, |path| unread.push(path)) {
+            match typed::parse::<Self>(&value, Some(|path| unread.push(path))) {
                 Ok(config) => {
                     let message = "accepted, and without effect so far".to_owned();
                     let known = |path: &String| !found.iter().any(|each| each.path == *path);

@@ -7,21 +7,32 @@ use serde_json::Value;
 
 use written::Written;
 
-/// Reads the type; `unknown` is told the fields that it does not have. A mistake is a path and a message.
-pub(crate) fn parse<T: DeserializeOwned>(body: &Value, mut unknown: impl FnMut(String)) -> Result<T, (String, String)> {
-    let mut track = serde_path_to_error::Track::new();
+/// Reads the type. `unknown` is told the fields that it does not have, if anybody wants to know. A mistake is a path and a message.
+pub(crate) fn parse<T: DeserializeOwned>(
+    body: &Value,
+    unknown: Option<impl FnMut(String)>,
+) -> Result<T, (String, String)> {
+    // Paths cost a copy of each key on the way: the whole way is only followed when there is something to tell.
     let mut fields = Vec::new();
-    let read = {
-        let tracked = serde_path_to_error::Deserializer::new(Written(body), &mut track);
-        serde_ignored::deserialize(tracked, |path| fields.push(ignored_path(&path)))
+    let read = match unknown {
+        None => T::deserialize(Written(body)),
+        Some(_) => serde_ignored::deserialize(Written(body), |path| fields.push(ignored_path(&path))),
     };
     match read {
         Ok(spec) => {
-            fields.into_iter().for_each(&mut unknown);
+            unknown.into_iter().for_each(|unknown| fields.drain(..).for_each(unknown));
             Ok(spec)
         }
-        Err(error) => Err((error_path(&track.path()), error.to_string())),
+        Err(_) => Err(mistake::<T>(body)),
     }
+}
+
+/// What does not fit, and where.
+fn mistake<T: DeserializeOwned>(body: &Value) -> (String, String) {
+    let mut track = serde_path_to_error::Track::new();
+    let read = T::deserialize(serde_path_to_error::Deserializer::new(Written(body), &mut track));
+    let message = read.err().map(|error| error.to_string()).unwrap_or_default();
+    (error_path(&track.path()), message)
 }
 
 fn ignored_path(path: &serde_ignored::Path<'_>) -> String {

@@ -72,11 +72,18 @@ impl Server {
                 status.refusal.is_none()
                     && views.is_some_and(|views| snapshot.changed(&views, status.acked).next().is_none())
             };
+            let types = seen.types.lock().expect("no holder of this lock panics").clone();
             ConnectionStatus {
                 connection: *connection,
                 client: seen.client.clone(),
                 revision: snapshot.revision(),
-                types: seen.types.iter().map(|status| (status.clone(), live(status))).collect(),
+                types: types
+                    .into_iter()
+                    .map(|status| {
+                        let live = live(&status);
+                        (status, live)
+                    })
+                    .collect(),
             }
         });
         all.collect()

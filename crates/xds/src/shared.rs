@@ -70,11 +70,14 @@ pub struct Counted {
 /// A stream, as those see it who watch.
 pub(crate) struct Seen {
     pub(crate) client: Arc<Client>,
-    /// What happened to each type.
-    pub(crate) types: Vec<TypeStatus>,
+    /// What happened to each type. The stream writes it without a lock that others hold for long.
+    pub(crate) types: Types,
     /// Ends it.
     pub(crate) end: CancellationToken,
 }
+
+/// What happened to each type of one stream.
+pub(crate) type Types = Arc<Mutex<Vec<TypeStatus>>>;
 
 /// What all streams share.
 pub(crate) struct Shared {
@@ -92,16 +95,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn remember(&self, connection: ConnectionId, client: Client, end: CancellationToken) {
-        let mut connections = self.connections.lock().expect("no holder of this lock panics");
-        connections.insert(connection, Seen { client: Arc::new(client), types: Vec::new(), end });
-    }
-
-    pub(crate) fn update(&self, connection: ConnectionId, types: Vec<TypeStatus>) {
-        let mut connections = self.connections.lock().expect("no holder of this lock panics");
-        if let Some(known) = connections.get_mut(&connection) {
-            known.types = types;
-        }
+    /// Notes a stream; gives the place where it says what happens to it.
+    pub(crate) fn remember(&self, connection: ConnectionId, client: Client, end: CancellationToken) -> Types {
+        let types = Types::default();
+        let seen = Seen { client: Arc::new(client), types: types.clone(), end };
+        self.connections.lock().expect("no holder of this lock panics").insert(connection, seen);
+        types
     }
 
     pub(crate) fn forget(&self, connection: ConnectionId) {

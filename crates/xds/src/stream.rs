@@ -21,7 +21,7 @@ use crate::inquiry::{Asker, Inquiry, Reply, is_inquiry};
 use crate::node::Node;
 use crate::refusals::Peer;
 use crate::session::Session;
-use crate::shared::{Caller, Client, Refusal, Shared};
+use crate::shared::{Caller, Client, Refusal, Shared, Types};
 use crate::types::ResourceType;
 use crate::views::ConnectionId;
 
@@ -71,8 +71,17 @@ struct Registered<'a> {
     connection: ConnectionId,
     floor: Arc<AtomicU64>,
     notify: Arc<tokio::sync::Notify>,
+    /// Where it says what happens to it.
+    types: Types,
     /// Somebody ends the stream by hand.
     end: CancellationToken,
+}
+
+impl Registered<'_> {
+    /// Says what happened so far.
+    fn tell(&self, session: &Session) {
+        *self.types.lock().expect("no holder of this lock panics") = session.status();
+    }
 }
 
 impl Drop for Registered<'_> {
@@ -215,8 +224,8 @@ fn register<'a, D>(shared: &'a Arc<Shared>, side: &Side<D>, first: &Bytes) -> Re
     let floor = Arc::new(AtomicU64::new(0));
     let notify = shared.publisher.register(connection, floor.clone());
     let end = CancellationToken::new();
-    shared.remember(connection, client, end.clone());
-    Ok((Registered { shared, connection, floor, notify, end }, peer))
+    let types = shared.remember(connection, client, end.clone());
+    Ok((Registered { shared, connection, floor, notify, types, end }, peer))
 }
 
 /// As much of what a stranger says as is kept for those who watch.
@@ -243,7 +252,7 @@ fn take(shared: &Shared, registered: &Registered<'_>, session: &mut Session, req
     if kind.on_demand() && !known && session.asked(kind) {
         shared.source.asked(registered.connection, kind);
     }
-    shared.update(registered.connection, session.status());
+    registered.tell(session);
 }
 
 /// Queues all responses that may go now.
@@ -261,6 +270,6 @@ fn fill(shared: &Shared, registered: &Registered<'_>, session: &mut Session, que
     }
     registered.floor.store(session.floor(), Atomic::Relaxed);
     if sent || session.floor() == snapshot.revision() {
-        shared.update(registered.connection, session.status());
+        registered.tell(session);
     }
 }

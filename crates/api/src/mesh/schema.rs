@@ -215,10 +215,11 @@ fn list(shape: Shape, path: &str, value: &Value, found: &mut Vec<Found>) {
 /// Judges a message that has a type of its own.
 pub(super) fn shared<T: DeserializeOwned>(value: &Value) -> Vec<Found> {
     let mut found = Vec::new();
-    let read = typed::parse::<T>(value, |path| {
+    let unknown = |path| {
         let message = "there is no such field".to_owned();
         found.push(Found { severity: Severity::Warning, path, message });
-    });
+    };
+    let read = typed::parse::<T>(value, Some(unknown));
     if let Err((path, message)) = read {
         found.push(wrong(&path, message));
     }

@@ -13,6 +13,16 @@ pub(crate) fn cpu(process: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10))
 }
 
+/// Waits until a process has nothing to do any more.
+pub(crate) fn quiet(process: u32) -> anyhow::Result<()> {
+    eventually("the processor to be idle", Duration::from_secs(60), || {
+        let before = cpu(process)?;
+        std::thread::sleep(Duration::from_millis(500));
+        anyhow::ensure!(cpu(process)? - before <= Duration::from_millis(10), "it is busy");
+        Ok(())
+    })
+}
+
 /// The memory of a process now, in MB.
 pub(crate) fn memory(process: u32) -> anyhow::Result<f64> {
     status(process, "VmRSS:")
@@ -35,11 +45,12 @@ pub(crate) fn forget_peak(process: u32) -> anyhow::Result<()> {
     std::fs::write(format!("/proc/{process}/clear_refs"), "5").context("forgetting the peak")
 }
 
-/// Its memory in MB, when it does not change any more; as it is after 20 s otherwise.
+/// Its memory in MB, when it does not change any more; as it is after 30 s otherwise.
 pub(crate) fn settled(process: u32) -> anyhow::Result<f64> {
     let mut last = f64::NAN;
-    let stays = eventually("memory to stay", Duration::from_secs(20), || {
-        std::thread::sleep(Duration::from_millis(500));
+    let stays = eventually("memory to stay", Duration::from_secs(30), || {
+        // What is freed goes back within about a second.
+        std::thread::sleep(Duration::from_millis(1500));
         let before = std::mem::replace(&mut last, memory(process)?);
         anyhow::ensure!((last - before).abs() < 0.3, "it changes");
         Ok(last)

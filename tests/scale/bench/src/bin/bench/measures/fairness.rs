@@ -8,6 +8,7 @@ use bench::edits::Kind;
 
 use super::Run;
 use crate::load::{Load, PATIENCE};
+use crate::usage;
 use crate::value::{Value, share};
 
 /// Frozen ones beside those that read, for each 1,000 of these.
@@ -27,6 +28,8 @@ pub(crate) fn all(run: &mut Run) -> anyhow::Result<Vec<Value>> {
             ensure!(connected >= count, "{connected} of {count} are connected");
             Ok(())
         })?;
+        // What they are sent at first is not what is measured.
+        usage::quiet(run.server.id())?;
         let with = edits(run)?;
         let name = format!("edit beside {frozen} frozen of 1000");
         values.push(Value::new(format!("{name}: p99, % of without"), 100.0 * with / without));
