@@ -216,9 +216,8 @@ impl Directory {
     /// All that is to be said.
     fn ledger(&self) -> Vec<Issue> {
         let doubled = self.doubled.iter().filter_map(|id| Some((id, self.objects.get(id)?.split_first()?)));
-        let doubled = doubled.flat_map(|(id, (first, others))| {
-            others.iter().map(move |other| twice(id, &first.object, &other.object))
-        });
+        let doubled = doubled
+            .flat_map(|(id, (first, others))| others.iter().map(move |other| twice(id, &first.object, &other.object)));
         self.files.values().flat_map(|held| held.issues.iter().cloned()).chain(doubled).collect()
     }
 }
@@ -226,7 +225,8 @@ impl Directory {
 impl Held {
     /// It cannot be read.
     fn close(&mut self, path: &Path, why: &str) {
-        let place = Place { file: Some(Name::from(path.display().to_string())), line: 1, column: 1, ..Place::default() };
+        let place =
+            Place { file: Some(Name::from(path.display().to_string())), line: 1, column: 1, ..Place::default() };
         let message = format!("the file cannot be read: {why}");
         let issue = Issue {
             code: CLOSED,

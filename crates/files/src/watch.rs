@@ -31,10 +31,12 @@ const NEW: Duration = Duration::from_millis(200);
 /// # Errors
 /// When the paths cannot be watched.
 pub async fn watch(paths: Vec<PathBuf>, mut sink: impl FnMut(Changes), stop: CancellationToken) -> Result<(), Error> {
-    let roots = Roots::new(&paths).map_err(|source| Error { path: paths.first().cloned().unwrap_or_default(), source })?;
+    let roots =
+        Roots::new(&paths).map_err(|source| Error { path: paths.first().cloned().unwrap_or_default(), source })?;
     let heard = Heard::default();
     let told = heard.clone();
-    let mut watcher = notify::recommended_watcher(move |event| told.take(event)).map_err(|error| failed(&paths, error))?;
+    let mut watcher =
+        notify::recommended_watcher(move |event| told.take(event)).map_err(|error| failed(&paths, error))?;
     let (folders, alone) = roots.watched();
     let folders = folders.into_iter().map(|path| (path, RecursiveMode::Recursive));
     for (path, mode) in folders.chain(alone.into_iter().map(|path| (path, RecursiveMode::NonRecursive))) {

@@ -175,24 +175,6 @@ impl Families {
     }
 }
 
-/// Pods by their addresses.
-pub struct PodsByAddress;
-
-impl Index for PodsByAddress {
-    type Of = Objects<Pod>;
-    type Bucket = Name;
-    type Item = Arc<Row<Pod>>;
-    const NAME: &'static str = "pods by address";
-
-    fn entries(_: &Id, row: &Arc<Row<Pod>>) -> Vec<(Name, Self::Item)> {
-        // Pods of the host network share the node's address.
-        if row.spec.spec.host_network {
-            return Vec::new();
-        }
-        row.spec.ips().into_iter().map(|ip| (ip, row.clone())).collect()
-    }
-}
-
 /// EndpointSlices by the addresses in them.
 pub struct SlicesByAddress;
 

@@ -34,14 +34,8 @@ pub(super) fn listeners(
         taken.extend([settings.mesh.proxy_listen_port, settings.mesh.proxy_inbound_listen_port]);
         draft.add_listener(ListenerKey::VirtualOutbound { interception, unknown: unknown.clone(), caps });
     }
-    let mut build = Build {
-        scope,
-        catalog: &catalog,
-        rules: RulesOf::default(),
-        interception,
-        caps,
-        listeners: BTreeMap::new(),
-    };
+    let mut build =
+        Build { scope, catalog: &catalog, rules: RulesOf::default(), interception, caps, listeners: BTreeMap::new() };
     for egress in &catalog.egress {
         build.egress(egress, read);
     }

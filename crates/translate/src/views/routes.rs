@@ -114,8 +114,7 @@ impl<'a> Build<'a> {
             return None;
         }
         // Nearly always none is taken: then the list is shared by all who see the service alike.
-        let domains =
-            if free.len() == all.len() { all.clone() } else { Arc::new(free.into_iter().cloned().collect()) };
+        let domains = if free.len() == all.len() { all.clone() } else { Arc::new(free.into_iter().cloned().collect()) };
         let own =
             Target { host: entry.host.clone(), service: entry.resolved.service.clone(), client: entry.client.clone() };
         Some(Arc::new(self.host(&entry.host, port, domains, rule, vec![own])))
