@@ -103,7 +103,8 @@ impl Cluster {
 async fn put(client: &kube::Client, mut object: Value) -> anyhow::Result<()> {
     let api = place(client, &object)?;
     let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    if let Some(spec) = object["spec"].as_object_mut().filter(|spec| spec.contains_key("clusterIP")) {
+    let spec = object.get_mut("spec").and_then(Value::as_object_mut);
+    if let Some(spec) = spec.filter(|spec| spec.contains_key("clusterIP")) {
         // Addresses of services are the API server's to give; a service that selects pods would be given endpoints.
         spec.remove("clusterIP");
         spec.remove("selector");
