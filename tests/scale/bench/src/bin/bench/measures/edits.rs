@@ -103,7 +103,8 @@ fn values(kind: Kind, done: &[Round], used: f64) -> Vec<Value> {
     if took.is_empty() {
         return values;
     }
-    let (bytes, proxies) = (if kind == Kind::Endpoint { 1024 } else { 4096 }, worst(|round| round.most) as u32);
+    let (bytes, proxies) =
+        (if kind == Kind::Endpoint { 1024 } else { 4096 }, worst(|round| round.most.max(round.report.touched)) as u32);
     values.extend([
         named("to last ack, p50 ms", share(&took, 50)).detail(),
         named("to last ack, p99 ms", share(&took, 99)).beside(Beside::Push { bytes, proxies }),
