@@ -11,6 +11,7 @@ mod burst;
 mod cluster;
 mod crds;
 mod degraded;
+mod front;
 mod ingress;
 mod installed;
 mod keys;

@@ -4,6 +4,7 @@ pub mod between;
 pub mod client;
 pub mod edge;
 pub mod follower;
+pub mod front;
 pub mod golden;
 pub mod mesh;
 pub mod plane;

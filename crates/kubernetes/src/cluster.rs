@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use kube::client::retry::RetryPolicy;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use tower::ServiceBuilder;
+use tower::retry::RetryLayer;
 
 use crate::heard::Heard;
 
@@ -13,6 +16,12 @@ use crate::heard::Heard;
 const TURN: u32 = 60;
 /// An API server that says nothing for so much longer than a watch lasts is gone.
 const MARGIN: Duration = Duration::from_secs(15);
+
+/// A request that an API server has no time for (429, 503, 504) is sent again so often, after as long as it asks for; where it does not say,
+/// after this, and then twice as long each time, up to that. Whoever asked decides after that: what it waits for may be there by then.
+const AGAIN: u32 = 3;
+const SOON: Duration = Duration::from_millis(200);
+const LATE: Duration = Duration::from_secs(2);
 
 /// How an API server is found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -64,7 +73,17 @@ impl Cluster {
         config.connect_timeout = Some(Duration::from_secs(5));
         config.read_timeout = Some(Duration::from_secs(turn.into()) + MARGIN);
         config.reset_reader_on_write = true;
-        Ok(Self { client: Client::try_from(config)?, turn, heard: Heard::default() })
+        let namespace = config.default_namespace.clone();
+        // The client's own would be silent for minutes.
+        config.default_retry = false;
+        let client = Client::try_from(config)?;
+        let send = tower::service_fn(move |request| {
+            let client = client.clone();
+            async move { client.send(request).await.map_err(tower::BoxError::from) }
+        });
+        let again = RetryLayer::new(RetryPolicy::new(SOON, LATE, AGAIN, true)?);
+        let client = Client::new(ServiceBuilder::new().layer(again).service(send), namespace);
+        Ok(Self { client, turn, heard: Heard::default() })
     }
 
     /// When the watch of each kind was last heard of.

@@ -120,13 +120,13 @@ impl Mesh {
         self.door.selectors()
     }
 
-    /// Where an object came from, as of its last edit.
+    /// Where an object came from, as of its last edit; nothing for Kubernetes' own objects on a cluster.
     #[must_use]
     pub fn origin(&self, id: &ObjectId) -> Option<&Origin> {
         self.origins.get(id)
     }
 
-    /// Where all objects came from, also those that are not used.
+    /// Where objects came from, also those that are not used; without Kubernetes' own objects on a cluster.
     pub fn origins(&self) -> impl Iterator<Item = (&ObjectId, &Origin)> {
         self.origins.iter()
     }
@@ -161,7 +161,9 @@ impl Mesh {
         let object_id = checked.id();
         let (meta, spec, origin) = checked.into_parts();
         let id = self.id(&meta.namespace, &meta.name);
-        edit.origins.push((object_id, Some(origin)));
+        // Kubernetes' own objects are found by their names: of those on a cluster, which are most, nothing more is asked.
+        let origin = Some(origin).filter(|origin| origin.file.is_some() || K::DEFINITION.is_some());
+        edit.origins.push((object_id, origin));
         (id, Row { meta, spec, domain: self.base.domain.clone() })
     }
 

@@ -267,8 +267,12 @@ impl Watcher {
                 self.streaming = false;
                 return Some(End::Again);
             }
-            // The version to go on from is too old.
-            Some(410) => return None,
+            // The version to go on from is too old. The client lists again by itself only where it is told so within a watch.
+            Some(410) => {
+                tokio::time::sleep(state.pause).await;
+                state.pause = (state.pause * 2).min(LATE);
+                return Some(End::Again);
+            }
             Some(429) => state.pause = state.pause.max(BUSY),
             Some(_) => state.refusals += 1,
             None => {}

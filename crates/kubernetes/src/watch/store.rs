@@ -41,7 +41,7 @@ pub(super) enum Step {
 struct Held {
     version: u64,
     /// What is to be said of it.
-    issues: Vec<Issue>,
+    issues: Box<[Issue]>,
 }
 
 #[derive(Default)]
@@ -145,12 +145,16 @@ impl Store {
         let mut changes = Changes::default();
         let mut said = removed.iter().filter_map(|id| self.held.remove(id)).any(|held| !held.issues.is_empty());
         changes.removed = removed;
+        // Together, and not one after the other in their order, which would leave half of the tree's room empty.
+        let mut held = Vec::with_capacity(listing.objects.len());
         for Listed { id, version, read } in listing.objects {
-            said |= self.hold(id.clone(), version, &read.issues);
+            said |= self.says_otherwise(&id, &read.issues);
+            held.push((id.clone(), Held { version, issues: read.issues.as_slice().into() }));
             changes.moved.extend(read.unused.map(|origin| (id, origin)));
             changes.upserts.extend(read.objects);
             changes.issues.extend(read.issues);
         }
+        self.held.append(&mut held.into_iter().collect());
         changes.ledger = said.then(|| self.ledger());
         Step::Changed(changes)
     }
@@ -171,16 +175,16 @@ impl Store {
     fn put(&mut self, value: Value) -> Step {
         let (id, version) = self.named(&value);
         let Read { objects, issues, unused } = Read::new(self.kind, value);
-        let said = self.hold(id.clone(), version, &issues);
+        let said = self.says_otherwise(&id, &issues);
+        self.held.insert(id.clone(), Held { version, issues: issues.as_slice().into() });
         let ledger = said.then(|| self.ledger());
         let moved = unused.map(|origin| (id, origin)).into_iter().collect();
         Step::Changed(Changes { upserts: objects, moved, issues, ledger, ..Changes::default() })
     }
 
-    /// Remembers an object. Says whether what is to be said changed. One that cannot be used keeps its last good content in the mesh.
-    fn hold(&mut self, id: ObjectId, version: u64, issues: &[Issue]) -> bool {
-        let before = self.held.insert(id, Held { version, issues: issues.to_vec() });
-        before.map_or(!issues.is_empty(), |before| before.issues != issues)
+    /// Whether other things are to be said of an object than before. One that cannot be used keeps its last good content in the mesh.
+    fn says_otherwise(&self, id: &ObjectId, issues: &[Issue]) -> bool {
+        *self.held.get(id).map(|held| &*held.issues).unwrap_or_default() != *issues
     }
 
     fn named(&self, value: &Value) -> (ObjectId, u64) {

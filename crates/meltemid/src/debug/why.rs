@@ -38,7 +38,8 @@ fn origins(view: &View, row: graph::RowId) -> Vec<Value> {
     macro_rules! each {
         ($($field:ident: $kind:ident),* $(,)?) => {
             $(for id in view.mesh.db().sources::<Objects<api::$kind>>(row) {
-                found.push(origin(view, api::Kind::$kind, &id));
+                let there = view.mesh.db().input::<Objects<api::$kind>>(&id).is_some();
+                found.push(origin(view, api::Kind::$kind, &id, there));
             })*
         };
     }
@@ -46,12 +47,13 @@ fn origins(view: &View, row: graph::RowId) -> Vec<Value> {
     found
 }
 
-fn origin(view: &View, kind: api::Kind, id: &Id) -> Value {
+fn origin(view: &View, kind: api::Kind, id: &Id, there: bool) -> Value {
     let object = api::ObjectId { kind, namespace: id.namespace.clone(), name: id.name.clone() };
     match view.mesh.origin(&object) {
         Some(origin) => json!({
             "object": object.to_string(), "file": origin.file.as_deref(), "line": origin.line, "generation": origin.generation,
         }),
+        None if there => json!({ "object": object.to_string() }),
         None => json!({ "object": object.to_string(), "missing": true }),
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use bed::cluster::{Cluster, Images, Options, Pods, Tools};
 use bed::process::{Running, eventually};
+use http_body_util::BodyExt;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -29,6 +30,8 @@ const AT_ONCE: usize = 48;
 const EDITS: usize = 200;
 /// Proxies in the namespace of the route.
 const IN_SCOPE: usize = 20;
+/// What ends a list that comes as a stream.
+const END: &str = "k8s.io/initial-events-end";
 const PATIENCE: Duration = Duration::from_secs(300);
 
 pub(crate) fn all() -> anyhow::Result<Vec<Figure>> {
@@ -70,6 +73,8 @@ pub(crate) fn all() -> anyhow::Result<Vec<Figure>> {
     })?;
     eprintln!("{objects} objects were created in {:.0} s", started.elapsed().as_secs_f64());
 
+    let bare = runtime.block_on(bare(&client))?;
+    eprintln!("the API server needs {:.2} s to send the same to who keeps nothing", bare.as_secs_f64());
     let control = Control::start(&cluster)?;
     let (ready, settled) = (control.ready, control.settled());
     let mut figures = vec![
@@ -164,6 +169,37 @@ async fn connect(cluster: &Cluster) -> anyhow::Result<kube::Client> {
     let config = kube::config::Kubeconfig::read_from(cluster.kubeconfig())?;
     let config = kube::Config::from_custom_kubeconfig(config, &Default::default()).await?;
     Ok(kube::Client::try_from(config)?)
+}
+
+/// How long it takes to be sent all that the control plane watches: what is the API server's in the time until it is ready.
+async fn bare(client: &kube::Client) -> anyhow::Result<Duration> {
+    let (started, mut running) = (Instant::now(), JoinSet::new());
+    for kind in api::Kind::ALL {
+        let (group, version) = (kind.group(), kind.versions()[0]);
+        let root = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
+        let asked = "watch=true&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=60";
+        let request = http::Request::get(format!("{root}/{version}/{}?{asked}", kind.plural()));
+        let (client, request) = (client.clone(), request.body(kube::client::Body::empty())?);
+        running.spawn(async move {
+            let mut body = client.send(request).await?.into_body();
+            let mut last: Vec<u8> = Vec::new();
+            while let Some(frame) = body.frame().await {
+                let Ok(data) = frame?.into_data() else { continue };
+                // The mark may be in two frames.
+                last.drain(..last.len().saturating_sub(END.len()));
+                last.extend_from_slice(&data);
+                if last.windows(END.len()).any(|window| window == END.as_bytes()) {
+                    return Ok(());
+                }
+            }
+            // A kind that is not defined.
+            anyhow::Ok(())
+        });
+    }
+    while let Some(ended) = running.join_next().await {
+        ended??;
+    }
+    Ok(started.elapsed())
 }
 
 fn namespaces() -> Vec<Value> {
