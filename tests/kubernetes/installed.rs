@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use bed::cluster::{Cluster, Image, Images, Options, Pods};
-use bed::process::eventually;
+use bed::process::{Running, eventually};
 use tests::need;
 
 use super::tools;
@@ -53,6 +53,24 @@ fn rule(uri: &str, host: &str) -> String {
     )
 }
 
+/// The debug pages by a port-forward to the Deployment, as people and their tools ask for them.
+fn forwarded(cluster: &Cluster) {
+    let log = cluster.folder().join("port-forward.log");
+    let mut command = cluster.kubectl_command();
+    command.args(["port-forward", "-n", "istio-system", "deployment/istiod", ":15014"]);
+    let _forward = Running::start("port-forward", &mut command, &log).unwrap();
+    for (page, said) in [("/debug/syncz", "["), ("/debug/configz", "VirtualService"), ("/metrics", "# TYPE")] {
+        let asked = || {
+            let text = std::fs::read_to_string(&log)?;
+            let port = text.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()).context("not yet")?;
+            let answer = bed::http::get(([127, 0, 0, 1], port.parse()?).into(), "localhost", page, &[])?;
+            ensure!(answer.status == 200 && answer.body.contains(said), "{page}: {answer:?}");
+            Ok(())
+        };
+        eventually("the page by port-forward", PATIENCE, asked).unwrap();
+    }
+}
+
 #[test]
 fn it_installs_validates_warns_and_leaves() {
     if !need("an installation", obstacle()) {
@@ -95,6 +113,8 @@ fn it_installs_validates_warns_and_leaves() {
         let names = cluster.kubectl(&get).unwrap();
         assert_eq!(names.split_whitespace().any(|name| name == "istio-proxy"), injected, "{namespace}: {names}");
     }
+
+    forwarded(&cluster);
 
     let said = meltemi(&cluster, &["uninstall", "--profile", "minimal"]).unwrap();
     assert!(said.contains("removed Deployment istio-system/istiod"), "{said}");

@@ -115,7 +115,8 @@ impl Values {
             "pilot": {
                 "replicaCount": 2,
                 "image": "meltemid",
-                "resources": { "requests": { "cpu": "50m", "memory": "64Mi" } },
+                // Measured: 57 MB with 1,000 services and 10,000 pods, 127 with 1,000 proxies of which each sees a part of it.
+                "resources": { "requests": { "cpu": "100m", "memory": "128Mi" } },
             },
             "gateways": {
                 "istio-ingressgateway": {

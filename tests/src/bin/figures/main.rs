@@ -93,7 +93,9 @@ fn main() -> ExitCode {
 /// Whether every figure holds, or is listed as known.
 fn report(figures: &[Figure]) -> bool {
     let known = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/scale/known.toml")).unwrap_or_default();
-    let listed = |name: &str| known.lines().any(|line| line.split('=').next().is_some_and(|key| key.trim() == name));
+    let listed = |name: &str| {
+        known.lines().any(|line| line.split('=').next().is_some_and(|key| key.trim().trim_matches('"') == name))
+    };
     let mut missed = 0;
     println!("{:<52} {:>14} {:>14}", "figure", "value", "bound");
     for figure in figures {
