@@ -112,6 +112,7 @@ crds:
 figures:
 	$(CARGO) xtask figures
 	target/release/bench --counts --edits 10
+	target/release/cost
 
 # What an edit costs, how fast it is everywhere, what proxies and a storm of them cost, beside the floor of this machine.
 bench:

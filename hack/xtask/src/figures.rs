@@ -6,9 +6,9 @@ use anyhow::Context;
 
 /// Whether every figure holds, or is listed as known.
 pub(crate) fn run(which: &[String]) -> anyhow::Result<bool> {
-    // Control plane and agent are measured as the programs that they are, so they are there before it begins. What `bench` needs comes with
-    // them: built apart, with other features, the control plane would be built twice.
-    let packages = ["meltemid", "agent", "tests", "xdsload", "floor", "bench"];
+    // Control plane and agent are measured as the programs that they are, so they are there before it begins. What `bench` and `cost` need
+    // comes with them: built apart, with other features, the control plane would be built twice.
+    let packages = ["meltemid", "agent", "tests", "xdsload", "floor", "bench", "cost"];
     let programs = packages.iter().flat_map(|package| ["-p", package]).chain(["--bins"]);
     let build = ["build", "--quiet", "--locked", "--release"];
     let built = Command::new("cargo").args(build).args(programs).status().context("building the figures")?;

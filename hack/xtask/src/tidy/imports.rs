@@ -63,6 +63,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     ("xdsload", &[]),
     ("bench", &["bed"]),
+    ("cost", &["names", "api", "graph", "model", "translate", "xds", "files", "meltemid", "bench"]),
     ("floor", &[]),
     ("xtask", &["api", "install"]),
 ];

@@ -19,7 +19,7 @@ pub enum Kind {
     NewService,
     /// One of these goes: as many as there were new ones can.
     DeletedService,
-    /// An AuthorizationPolicy of one service.
+    /// A PeerAuthentication of one service: its port takes plain text only, so that nobody calls it by mutual TLS; and back.
     Policy,
     /// The root namespace's PeerAuthentication: STRICT and back.
     MeshWide,
@@ -72,8 +72,6 @@ pub enum Touches {
     All,
     /// Those of a namespace.
     Namespace(u32),
-    /// Those of a namespace that are beside the pods of one service: none, or some of them.
-    Within(u32),
     /// Nobody.
     None,
 }
@@ -90,22 +88,12 @@ pub struct Edit {
 }
 
 impl Touches {
-    /// So many proxies at least.
+    /// How many proxies that are.
     #[must_use]
-    pub fn least(self, shape: &Shape) -> u32 {
+    pub fn proxies(self, shape: &Shape) -> u32 {
         match self {
             Self::All => shape.proxies,
             Self::Namespace(number) => shape.proxies_in(number),
-            Self::Within(_) | Self::None => 0,
-        }
-    }
-
-    /// So many proxies at most.
-    #[must_use]
-    pub fn most(self, shape: &Shape) -> u32 {
-        match self {
-            Self::All => shape.proxies,
-            Self::Namespace(number) | Self::Within(number) => shape.proxies_in(number),
             Self::None => 0,
         }
     }
@@ -128,8 +116,9 @@ impl Mesh {
             Kind::NewService => (Change::Put(self.another(round)), self.seen(round)),
             Kind::DeletedService => (Change::Remove(self.another(round)), self.seen(round)),
             Kind::Policy => {
+                let policies = u32::try_from(self.with_policy().len()).ok()?;
                 let service = self.turn(self.with_policy(), "policy edit", round)?;
-                (Change::Put(self.policy(service, round + 1)?), Touches::Within(service % self.shape.namespaces))
+                (Change::Put(self.peers_of(service, (round / policies).is_multiple_of(2))?), self.seen(service))
             }
             Kind::MeshWide => (Change::Put(self.peers(round.is_multiple_of(2))), Touches::All),
             Kind::NoOp => {
@@ -175,12 +164,11 @@ impl Edit {
         let touches = match self.touches {
             Touches::All => json!("all"),
             Touches::Namespace(number) => json!({ "namespace": format!("ns-{number}") }),
-            Touches::Within(number) => json!({ "within": format!("ns-{number}") }),
             Touches::None => json!("none"),
         };
-        let proxies = [self.touches.least(shape), self.touches.most(shape)];
         json!({
-            "edit": self.kind.name(), "do": what, "path": file.path, "objects": file.objects, "touches": touches, "proxies": proxies,
+            "edit": self.kind.name(), "do": what, "path": file.path, "objects": file.objects, "touches": touches,
+            "proxies": self.touches.proxies(shape),
         })
     }
 }

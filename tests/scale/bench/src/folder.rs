@@ -64,19 +64,9 @@ impl Folder {
         };
         let beside = folder.join(format!(".{}.new", name.to_string_lossy()));
         std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-        std::fs::write(&beside, text(file)?).with_context(|| format!("writing {}", beside.display()))?;
+        std::fs::write(&beside, file.yaml()?).with_context(|| format!("writing {}", beside.display()))?;
         std::fs::rename(&beside, &path).with_context(|| format!("moving {} to its place", beside.display()))
     }
-}
-
-/// A file as YAML.
-fn text(file: &File) -> anyhow::Result<String> {
-    let mut text = String::new();
-    for object in &file.objects {
-        text += "---\n";
-        text += &serde_saphyr::to_string(object).with_context(|| format!("writing {}", file.path))?;
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

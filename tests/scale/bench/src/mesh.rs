@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::Context;
 use serde_json::Value;
 
 use crate::draw::Seed;
@@ -15,6 +16,21 @@ pub struct File {
     pub path: String,
     /// What is in it, in this order.
     pub objects: Vec<Value>,
+}
+
+impl File {
+    /// Its text.
+    ///
+    /// # Errors
+    /// When an object cannot be written as YAML.
+    pub fn yaml(&self) -> anyhow::Result<String> {
+        let mut text = String::new();
+        for object in &self.objects {
+            text += "---\n";
+            text += &serde_saphyr::to_string(object).with_context(|| format!("writing {}", self.path))?;
+        }
+        Ok(text)
+    }
 }
 
 /// A mesh.
@@ -43,7 +59,8 @@ impl Mesh {
     pub fn files(&self) -> impl Iterator<Item = File> + '_ {
         let services = (0..self.shape.services).flat_map(|number| self.service(number));
         let gateways = (0..self.shape.gateways).map(|number| self.gateway(number));
-        self.shared().into_iter().chain(services).chain(gateways)
+        let routes = (0..self.shape.http_routes).map(|number| self.http_route(number));
+        self.shared().into_iter().chain(services).chain(gateways).chain(routes)
     }
 
     /// Namespaces, what they see, and what counts everywhere.
@@ -55,6 +72,9 @@ impl Mesh {
             let scopes = names.iter().map(|name| objects::scope(name)).collect();
             files.push(File { path: "sidecars.yaml".to_owned(), objects: scopes });
         }
+        if self.shape.http_routes > 0 {
+            files.push(File { path: format!("{ROOT}/edge.yaml"), objects: vec![objects::edge()] });
+        }
         files
     }
 
@@ -62,7 +82,8 @@ impl Mesh {
         let mut files = vec![self.service_alone(number), self.pods(number), self.endpoints(number, true)];
         files.extend(self.route(number, 0));
         files.extend(self.rule(number, 0));
-        files.extend(self.policy(number, 0));
+        files.extend(self.policy(number));
+        files.extend(self.peers_of(number, false));
         files
     }
 
@@ -80,6 +101,13 @@ impl Mesh {
         let namespace = format!("ns-{}", number % self.shape.services % self.shape.namespaces);
         let objects = objects::gateway(number, &namespace, &service).to_vec();
         File { path: format!("{namespace}/gw-{number}.yaml"), objects }
+    }
+
+    fn http_route(&self, number: u32) -> File {
+        let (service, namespace) = self.name(number % self.shape.services);
+        let seconds = 1 + self.seed.draw("request timeout", number, 30);
+        let objects = vec![objects::http_route(number, &namespace, &service, seconds)];
+        File { path: format!("{namespace}/http-{number}.yaml"), objects }
     }
 
     fn pods(&self, number: u32) -> File {
@@ -132,11 +160,18 @@ impl Mesh {
         Some(File { path: format!("{namespace}/{name}.rule.yaml"), objects })
     }
 
-    /// The `edit`-th version of a service's policy, if it has one.
-    pub(crate) fn policy(&self, number: u32, edit: u32) -> Option<File> {
+    /// Who may call a service, if it has a policy.
+    fn policy(&self, number: u32) -> Option<File> {
         let (name, namespace) = self.guarded.contains(&number).then(|| self.name(number))?;
-        let objects = vec![objects::policy(&name, &namespace, &format!("/v{edit}/*"))];
+        let objects = vec![objects::policy(&name, &namespace)];
         Some(File { path: format!("{namespace}/{name}.policy.yaml"), objects })
+    }
+
+    /// How a service is called, if it has a policy: by mutual TLS only, or in plain text only.
+    pub(crate) fn peers_of(&self, number: u32, plain: bool) -> Option<File> {
+        let (name, namespace) = self.guarded.contains(&number).then(|| self.name(number))?;
+        let objects = vec![objects::peers_of(&name, &namespace, plain)];
+        Some(File { path: format!("{namespace}/{name}.peers.yaml"), objects })
     }
 
     /// Whether all of the mesh refuses plain text.

@@ -89,14 +89,24 @@ pub(crate) fn rule(service: &str, namespace: &str, connections: u32, versions: b
     })
 }
 
-pub(crate) fn policy(service: &str, namespace: &str, path: &str) -> Value {
+pub(crate) fn policy(service: &str, namespace: &str) -> Value {
     json!({
         "apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy",
         "metadata": { "name": service, "namespace": namespace },
         "spec": {
             "selector": { "matchLabels": { "app": service } },
-            "rules": [{ "to": [{ "operation": { "paths": [path] } }] }],
+            "rules": [{ "to": [{ "operation": { "paths": ["/v1/*"] } }] }],
         },
+    })
+}
+
+/// What the pods of a service take on their port: plain text only, or mutual TLS only.
+pub(crate) fn peers_of(service: &str, namespace: &str, plain: bool) -> Value {
+    let mode = if plain { "DISABLE" } else { "STRICT" };
+    json!({
+        "apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication",
+        "metadata": { "name": service, "namespace": namespace },
+        "spec": { "selector": { "matchLabels": { "app": service } }, "portLevelMtls": { "8080": { "mode": mode } } },
     })
 }
 
@@ -137,4 +147,36 @@ pub(crate) fn gateway(number: u32, namespace: &str, service: &str) -> [Value; 2]
             },
         }),
     ]
+}
+
+/// The Gateway of the Gateway API to which all HTTPRoutes belong.
+pub(crate) fn edge() -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+        "metadata": { "name": "edge", "namespace": ROOT },
+        "spec": {
+            "gatewayClassName": "istio",
+            "listeners": [{
+                "name": "http", "port": 80, "protocol": "HTTP", "hostname": "*.example.org",
+                "allowedRoutes": { "namespaces": { "from": "All" } },
+            }],
+        },
+    })
+}
+
+/// A host of that Gateway, all of whose requests go to a service.
+pub(crate) fn http_route(number: u32, namespace: &str, service: &str, seconds: u32) -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+        "metadata": { "name": format!("http-{number}"), "namespace": namespace },
+        "spec": {
+            "parentRefs": [{ "name": "edge", "namespace": ROOT }],
+            "hostnames": [format!("http-{number}.example.org")],
+            "rules": [{
+                "matches": [{ "path": { "type": "PathPrefix", "value": "/" } }],
+                "timeouts": { "request": format!("{seconds}s") },
+                "backendRefs": [{ "name": service, "port": 80 }],
+            }],
+        },
+    })
 }

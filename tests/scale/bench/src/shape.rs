@@ -14,7 +14,7 @@ pub enum Size {
     Ms,
     /// 5,000 services, scoped.
     L,
-    /// Gateways, each with a rule of three hosts.
+    /// Gateways, each with a rule of three hosts, and routes of the Gateway API.
     G,
     /// One service with very many endpoints.
     P,
@@ -35,10 +35,12 @@ pub struct Shape {
     pub routes: u32,
     /// DestinationRules, each for a service of its own.
     pub rules: u32,
-    /// AuthorizationPolicies, each for a service of its own.
+    /// AuthorizationPolicies, each for a service of its own, which has a PeerAuthentication too.
     pub policies: u32,
     /// Gateways, each with a VirtualService.
     pub gateways: u32,
+    /// HTTPRoutes of the Gateway API, each with a host of one Gateway that is theirs.
+    pub http_routes: u32,
     /// Whether each namespace has a Sidecar that shows it itself and the root namespace.
     pub scoped: bool,
     /// Proxies that the bench connects. Proxy `n` is at the address of the pod that [`crate::mesh::Mesh::address`] says.
@@ -46,6 +48,15 @@ pub struct Shape {
 }
 
 impl Size {
+    /// Edits of each kind that say enough: few where each sends all proxies much, as a change of 5,000 endpoints does (870 KB).
+    #[must_use]
+    pub const fn edits(self) -> u32 {
+        match self {
+            Self::S | Self::M | Self::Ms | Self::L | Self::G => 50,
+            Self::P => 5,
+        }
+    }
+
     /// What it stands for.
     #[must_use]
     pub const fn shape(self) -> Shape {
@@ -58,6 +69,7 @@ impl Size {
             rules: 500,
             policies: 100,
             gateways: 0,
+            http_routes: 0,
             scoped: false,
             proxies: 1000,
         };
@@ -76,7 +88,7 @@ impl Size {
             Self::M => m,
             Self::Ms => Shape { scoped: true, ..m },
             Self::L => m.times(5).scoped(2000),
-            Self::G => Shape { gateways: 1000, namespaces: 50, proxies: 4, ..bare },
+            Self::G => Shape { gateways: 1000, http_routes: 5000, namespaces: 50, proxies: 4, ..bare },
             Self::P => Shape { hot: Some(5000), ..bare },
         }
     }

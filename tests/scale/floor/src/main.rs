@@ -1,7 +1,8 @@
 //! `floor`: sends bytes that were made beforehand to the streams of xDS clients, and waits for their acks. What this takes, no control plane
-//! on this machine can undercut: it has HTTP/2, and nothing above it.
+//! on this machine can undercut: it has HTTP/2, with TLS below it where
+//! it is given certificates, and nothing above it.
 //!
-//! `streams.rs` has the connections, `wire.rs` the few bytes of gRPC and xDS that they need. It is told what to do by lines on its input, and
+//! `streams.rs` has the connections, `tls.rs` what secures them, `wire.rs` the few bytes of gRPC and xDS that they need. It is told what to do by lines on its input, and
 //! answers each with a line of JSON:
 //!
 //! - `push BYTES ROUNDS`: one response of that size to every stream; the next round when all have acked.
@@ -19,6 +20,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use crate::streams::Hub;
 
 mod streams;
+mod tls;
 mod wire;
 
 /// Who has not acked by then, will not.
@@ -31,16 +33,19 @@ struct Settings {
     /// Where clients connect.
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
     listen: SocketAddr,
+    #[command(flatten)]
+    tls: tls::Files,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let settings = Settings::parse();
+    let tls = tls::acceptor(&settings.tls)?;
     let listener = tokio::net::TcpListener::bind(settings.listen).await.context("listening")?;
     let (hub, address) = (Hub::new(), listener.local_addr()?);
     let told = told(hub.clone(), address);
     tokio::select! {
-        ended = streams::serve(listener, hub) => ended,
+        ended = streams::serve(listener, tls, hub) => ended,
         ended = told => ended,
     }
 }

@@ -8,9 +8,11 @@ use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
 use h2::{RecvStream, SendStream};
 use http::{Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::wire::{self, CLUSTERS, LISTENERS, Variant};
 
@@ -93,14 +95,14 @@ impl Hub {
 }
 
 /// Takes connections, for ever.
-pub(crate) async fn serve(listener: TcpListener, hub: Hub) -> anyhow::Result<()> {
+pub(crate) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, hub: Hub) -> anyhow::Result<()> {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             taken = listener.accept() => {
                 let (socket, _) = taken.context("taking a connection")?;
                 socket.set_nodelay(true)?;
-                connections.spawn(connection(socket, hub.clone()));
+                connections.spawn(secured(socket, tls.clone(), hub.clone()));
             }
             // A client that goes is no mistake: reconnecting is a part of what is measured.
             Some(_) = connections.join_next() => {}
@@ -108,7 +110,14 @@ pub(crate) async fn serve(listener: TcpListener, hub: Hub) -> anyhow::Result<()>
     }
 }
 
-async fn connection(socket: TcpStream, hub: Hub) -> Result<(), h2::Error> {
+async fn secured(socket: TcpStream, tls: Option<TlsAcceptor>, hub: Hub) -> anyhow::Result<()> {
+    match tls {
+        Some(tls) => connection(tls.accept(socket).await?, hub).await,
+        None => connection(socket, hub).await,
+    }
+}
+
+async fn connection(socket: impl AsyncRead + AsyncWrite + Unpin, hub: Hub) -> anyhow::Result<()> {
     let mut connection = h2::server::handshake(socket).await?;
     let mut streams = JoinSet::new();
     while let Some(taken) = connection.accept().await {

@@ -32,7 +32,9 @@ fn a_mesh_has_what_its_shape_says() {
         assert_eq!(count("VirtualService"), shape.routes + shape.gateways, "{size:?}");
         assert_eq!(count("DestinationRule"), shape.rules, "{size:?}");
         assert_eq!(count("AuthorizationPolicy"), shape.policies, "{size:?}");
-        assert_eq!(count("Gateway"), shape.gateways, "{size:?}");
+        assert_eq!(count("PeerAuthentication"), shape.policies + 1, "{size:?}");
+        assert_eq!(count("Gateway"), shape.gateways + shape.http_routes.min(1), "{size:?}");
+        assert_eq!(count("HTTPRoute"), shape.http_routes, "{size:?}");
         assert_eq!(count("Sidecar"), if shape.scoped { shape.namespaces } else { 0 }, "{size:?}");
         assert_eq!(count("Namespace"), shape.namespaces + 1, "{size:?}");
     }
@@ -47,7 +49,8 @@ fn names_files_and_addresses_are_unique_also_with_new_services() {
             assert!(paths.insert(file.path.clone()), "{} is there twice", file.path);
             for object in &file.objects {
                 let metadata = &object["metadata"];
-                let name = format!("{} {}/{}", object["kind"], metadata["namespace"], metadata["name"]);
+                let version = &object["apiVersion"];
+                let name = format!("{version} {} {}/{}", object["kind"], metadata["namespace"], metadata["name"]);
                 assert!(names.insert(name.clone()), "{name} is there twice");
                 let endpoints = object["endpoints"].as_array().into_iter().flatten();
                 let own = endpoints.map(|endpoint| &endpoint["addresses"][0]).chain([&object["spec"]["clusterIP"]]);
@@ -100,11 +103,10 @@ fn scopes_say_who_is_touched() {
     let (scoped, open) = (Mesh::new(Size::Ms.shape(), 5), Mesh::new(Size::M.shape(), 5));
     let route = |mesh: &Mesh| mesh.edit(Kind::Route, 3).unwrap().touches;
     assert!(matches!(route(&scoped), Touches::Namespace(_)));
-    assert_eq!((route(&scoped).least(&scoped.shape), route(&scoped).most(&scoped.shape)), (20, 20));
+    assert_eq!(route(&scoped).proxies(&scoped.shape), 20);
     assert_eq!(route(&open), Touches::All);
-    assert_eq!(open.edit(Kind::NoOp, 3).unwrap().touches.most(&open.shape), 0);
-    let policy = scoped.edit(Kind::Policy, 3).unwrap().touches;
-    assert_eq!((policy.least(&scoped.shape), policy.most(&scoped.shape)), (0, 20));
+    assert_eq!(open.edit(Kind::NoOp, 3).unwrap().touches.proxies(&open.shape), 0);
+    assert_eq!(scoped.edit(Kind::Policy, 3).unwrap().touches.proxies(&scoped.shape), 20);
 }
 
 #[test]
@@ -112,4 +114,35 @@ fn a_mesh_without_rules_has_no_edits_of_them() {
     let mesh = Mesh::new(Size::P.shape(), 1);
     assert_eq!(mesh.edit(Kind::Route, 0), None);
     assert!(mesh.edit(Kind::Endpoint, 0).is_some());
+}
+
+#[test]
+fn a_service_takes_plain_text_and_then_mutual_tls_again() {
+    let mesh = Mesh::new(Size::S.shape(), 1);
+    let policies = mesh.shape.policies;
+    let edited = |round| match mesh.edit(Kind::Policy, round).unwrap().change {
+        Change::Put(file) | Change::Remove(file) => file,
+    };
+    for round in 0..policies {
+        let (first, second) = (edited(round), edited(round + policies));
+        assert_eq!(first.path, second.path);
+        assert_eq!(first.objects[0]["spec"]["portLevelMtls"]["8080"]["mode"], "DISABLE");
+        assert!(mesh.files().any(|file| file == second), "{}", second.path);
+    }
+}
+
+#[test]
+fn every_route_of_the_gateway_api_belongs_to_its_gateway() {
+    let files = files(Size::G, 1);
+    let of = |kind| {
+        let all = files.iter().flat_map(|file| &file.objects);
+        all.filter(move |object| object["kind"] == kind && object["apiVersion"] == "gateway.networking.k8s.io/v1")
+    };
+    let edge: Vec<_> = of("Gateway").map(|gateway| &gateway["metadata"]).collect();
+    let hosts: BTreeSet<_> = of("HTTPRoute").map(|route| route["spec"]["hostnames"][0].as_str().unwrap()).collect();
+    assert_eq!((edge.len(), hosts.len()), (1, 5000));
+    for route in of("HTTPRoute") {
+        let parent = &route["spec"]["parentRefs"][0];
+        assert_eq!((&parent["name"], &parent["namespace"]), (&edge[0]["name"], &edge[0]["namespace"]));
+    }
 }

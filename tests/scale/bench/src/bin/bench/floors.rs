@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::load::{Load, Target};
 use crate::programs;
+use crate::secured::Authority;
 use crate::value::{Beside, share};
 
 const ROUNDS: usize = 50;
@@ -24,14 +25,16 @@ struct Floor {
 }
 
 impl Floor {
-    fn start() -> anyhow::Result<Self> {
+    /// Plain, or with certificates as the control plane.
+    fn start(authority: Option<&Authority>) -> anyhow::Result<Self> {
         let mut command = Command::new(programs::path("floor")?);
+        command.args(authority.map(Authority::of_floor).unwrap_or_default());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("starting floor")?;
         let (input, output) = (child.stdin.take().context("no input")?, child.stdout.take().context("no output")?);
         let mut output = BufReader::new(output);
         let said = line(&mut output)?;
         let address = said["listening"].as_str().context("floor does not say where it is")?.parse()?;
-        Ok(Self { child, input, output, target: Target { address, tls: None } })
+        Ok(Self { child, input, output, target: Target { address, tls: authority.map(Authority::certificates) } })
     }
 
     fn ask(&mut self, words: &str) -> anyhow::Result<Value> {
@@ -58,6 +61,7 @@ fn line(output: &mut impl BufRead) -> anyhow::Result<Value> {
 /// Measures all that is asked for.
 pub(crate) fn measure(
     wanted: &BTreeSet<Beside>,
+    authority: Option<&Authority>,
     namespaces: u32,
     folder: &Path,
 ) -> anyhow::Result<BTreeMap<Beside, f64>> {
@@ -70,7 +74,7 @@ pub(crate) fn measure(
         })
         .collect();
     for proxies in sizes {
-        let mut floor = Floor::start()?;
+        let mut floor = Floor::start(authority)?;
         let load = Load::start(&floor.target, namespaces, folder)?;
         load.connect(proxies, 0, "reader")?;
         load.complete(proxies)?;
@@ -91,7 +95,7 @@ pub(crate) fn measure(
     }
     for beside in wanted {
         if let Beside::First { bytes, proxies } = *beside {
-            let mut floor = Floor::start()?;
+            let mut floor = Floor::start(authority)?;
             floor.ask(&format!("first {bytes}"))?;
             let load = Load::start(&floor.target, namespaces, folder)?;
             found.insert(*beside, connect(&load, proxies)?.as_secs_f64());

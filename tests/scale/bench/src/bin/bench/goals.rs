@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
+use bench::limits::Limits;
 use bench::shape::Size;
 
 /// The most that a measure may be.
@@ -52,28 +53,6 @@ const GOALS: &[(&[Size], &str, Goal)] = &[
     (ALL, "churn: memory more in 30 minutes, MB", AtMost(2.0)),
 ];
 
-/// What a count may be in shape S on any machine: what was found, and room for a field more.
-const COUNTS: &[(&str, f64)] = &[
-    ("first connect: bytes per proxy", 300_000.0),
-    ("first connect: resources per proxy", 350.0),
-    ("first connect: messages per proxy", 8.0),
-    ("endpoint change: bytes per touched proxy", 2048.0),
-    ("endpoint change: messages per touched proxy", 1.0),
-    ("endpoint change: resources per touched proxy", 1.0),
-    ("route edit: bytes per touched proxy", 1024.0),
-    ("route edit: messages per touched proxy", 1.0),
-    ("route edit: resources per touched proxy", 1.0),
-    ("rule edit: bytes per touched proxy", 4096.0),
-    ("rule edit: messages per touched proxy", 2.0),
-    ("new service: messages per touched proxy", 4.0),
-    ("new service: resources per touched proxy", 4.0),
-    ("deleted service: messages per touched proxy", 4.0),
-    ("deleted service: resources per touched proxy", 4.0),
-    ("200 endpoint changes at once: messages per proxy", 200.0),
-    ("reconnect: resources sent", 0.0),
-    ("restart: resources sent", 0.0),
-];
-
 /// What holds for every shape, source and transport: an edit reaches those whom it concerns, all of them and nobody else.
 const ALWAYS: [&str; 3] = ["other proxies touched", "proxies that missed it", "nacks and errors"];
 
@@ -85,9 +64,9 @@ pub(crate) fn goal(size: Size, usual: bool, name: &str) -> Option<Goal> {
 }
 
 /// What a count may be.
-pub(crate) fn limit(name: &str) -> Option<Goal> {
+pub(crate) fn limit(limits: &Limits, name: &str) -> Option<Goal> {
     let always = ALWAYS.iter().any(|always| name.ends_with(always)).then_some(AtMost(0.0));
-    always.or_else(|| COUNTS.iter().find(|(known, _)| *known == name).map(|(_, most)| AtMost(*most)))
+    always.or_else(|| limits.most(name).map(AtMost))
 }
 
 /// Misses that are known: `"SHAPE: measure" = "reason"`, a line each.
@@ -133,7 +112,7 @@ mod tests {
         for size in [S, M, Ms, L, G, P] {
             assert_eq!(goal(size, false, "no-op: other proxies touched"), Some(AtMost(0.0)));
         }
-        assert_eq!(limit("route edit: other proxies touched"), Some(AtMost(0.0)));
+        assert_eq!(limit(&Limits::default(), "route edit: other proxies touched"), Some(AtMost(0.0)));
         assert_eq!(goal(Ms, false, "route edit: to last ack, p99 ms"), None, "goals are for the usual way");
     }
 }

@@ -1,4 +1,4 @@
-//! An authority of this run, and a certificate for the proxies of each namespace.
+//! An authority of this run, a certificate for the proxies of each namespace, and one for the floor.
 
 use std::path::{Path, PathBuf};
 
@@ -36,20 +36,35 @@ impl Authority {
         let issuer = Issuer::new(params, key);
         let proxies = folder.with_extension("proxies");
         std::fs::create_dir_all(&proxies)?;
-        for number in 0..namespaces {
+        let sign = |name: &str, of: SanType, purpose: ExtendedKeyUsagePurpose| {
             let (own, mut params) = (KeyPair::generate()?, CertificateParams::default());
+            (params.subject_alt_names, params.extended_key_usages) = (vec![of], vec![purpose]);
+            write(&proxies, &format!("{name}.pem"), &params.signed_by(&own, &issuer)?.pem())?;
+            write(&proxies, &format!("{name}.key"), &own.serialize_pem())
+        };
+        for number in 0..namespaces {
             let id = format!("spiffe://cluster.local/ns/ns-{number}/sa/default");
-            params.subject_alt_names = vec![SanType::URI(id.try_into()?)];
-            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-            write(&proxies, &format!("ns-{number}.pem"), &params.signed_by(&own, &issuer)?.pem())?;
-            write(&proxies, &format!("ns-{number}.key"), &own.serialize_pem())?;
+            sign(&format!("ns-{number}"), SanType::URI(id.try_into()?), ExtendedKeyUsagePurpose::ClientAuth)?;
         }
+        // Under the name by which clients know a control plane.
+        let server = SanType::DnsName("istiod.istio-system.svc".try_into()?);
+        sign("floor", server, ExtendedKeyUsagePurpose::ServerAuth)?;
         Ok(Self { folder: folder.to_owned() })
     }
 
     /// Where it is.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// What the floor shows and trusts, as it is told of them.
+    pub(crate) fn of_floor(&self) -> Vec<String> {
+        let proxies = self.folder.with_extension("proxies");
+        flags([
+            ("--root", self.folder.join("root-cert.pem")),
+            ("--certificate", proxies.join("floor.pem")),
+            ("--key", proxies.join("floor.key")),
+        ])
     }
 
     /// What clients show and trust.
@@ -62,11 +77,16 @@ impl Certificates {
     /// As xdsload is told of them; it puts the namespace of each client in.
     pub(crate) fn flags(&self) -> Vec<String> {
         let proxies = self.folder.with_extension("proxies");
-        let (root, chain, key) =
-            (self.folder.join("root-cert.pem"), proxies.join("{namespace}.pem"), proxies.join("{namespace}.key"));
-        let flags = [("--root", root), ("--certificate", chain), ("--key", key)];
-        flags.into_iter().flat_map(|(flag, path)| [flag.to_owned(), path.display().to_string()]).collect()
+        flags([
+            ("--root", self.folder.join("root-cert.pem")),
+            ("--certificate", proxies.join("{namespace}.pem")),
+            ("--key", proxies.join("{namespace}.key")),
+        ])
     }
+}
+
+fn flags(of: [(&str, PathBuf); 3]) -> Vec<String> {
+    of.into_iter().flat_map(|(flag, path)| [flag.to_owned(), path.display().to_string()]).collect()
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {

@@ -46,9 +46,9 @@ pub(crate) struct Settings {
     /// Where that server speaks xDS, HOST:PORT; one for each.
     #[arg(long, value_name = "ADDRESS", requires = "server")]
     pub(crate) address: Vec<String>,
-    /// Edits of each kind.
-    #[arg(long, default_value_t = 50, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) edits: u32,
+    /// Edits of each kind; without it as many as suit the shape.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    edits: Option<u32>,
     /// Only what can be counted, with limits that hold on any machine.
     #[arg(long, conflicts_with_all = ["server", "scaling", "soak"])]
     pub(crate) counts: bool,
@@ -64,4 +64,14 @@ pub(crate) struct Settings {
     /// Misses that are known, each with its reason.
     #[arg(long, default_value = "tests/scale/known.toml", value_name = "FILE")]
     pub(crate) known: PathBuf,
+    /// What counts may be.
+    #[arg(long, default_value = "tests/scale/counts.toml", value_name = "FILE")]
+    pub(crate) limits: PathBuf,
+}
+
+impl Settings {
+    /// Edits of each kind.
+    pub(crate) fn edits(&self) -> u32 {
+        self.edits.unwrap_or(self.shape.edits())
+    }
 }

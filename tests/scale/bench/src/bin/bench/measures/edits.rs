@@ -21,8 +21,8 @@ struct Round {
     report: Report,
     /// To the last ack, in ms.
     took: f64,
-    least: u32,
-    most: u32,
+    /// Proxies that it concerns.
+    concerned: u32,
 }
 
 /// All kinds.
@@ -42,9 +42,11 @@ pub(crate) fn all(run: &mut Run) -> anyhow::Result<Vec<Value>> {
 /// How many edits of a kind are made: what goes to nobody is waited for each time, what goes to all with everything takes long.
 fn rounds(run: &Run, kind: Kind) -> u32 {
     match kind {
-        Kind::MeshWide => run.pass.settings.edits.min(10),
-        Kind::Policy | Kind::NoOp => run.pass.settings.edits.min(20),
-        Kind::Endpoint | Kind::Route | Kind::Rule | Kind::NewService | Kind::DeletedService => run.pass.settings.edits,
+        Kind::MeshWide => run.pass.settings.edits().min(10),
+        Kind::NoOp => run.pass.settings.edits().min(20),
+        Kind::Endpoint | Kind::Route | Kind::Rule | Kind::NewService | Kind::DeletedService | Kind::Policy => {
+            run.pass.settings.edits()
+        }
     }
 }
 
@@ -58,7 +60,7 @@ fn kind_of(run: &mut Run, kind: Kind) -> anyhow::Result<Vec<Value>> {
     for _ in 0..count {
         let Some(edit) = run.next(kind) else { break };
         done.push(round(run, &edit)?);
-        if done.iter().filter(|round| round.report.touched < round.least).count() as u32 >= MISSES {
+        if done.iter().filter(|round| round.report.touched < round.concerned).count() as u32 >= MISSES {
             break;
         }
     }
@@ -69,19 +71,19 @@ fn kind_of(run: &mut Run, kind: Kind) -> anyhow::Result<Vec<Value>> {
 /// One edit, until all whom it must reach have acked it and nothing more comes.
 fn round(run: &Run, edit: &Edit) -> anyhow::Result<Round> {
     let shape = &run.pass.mesh.shape;
-    let (least, most) = (edit.touches.least(shape), edit.touches.most(shape));
+    let concerned = edit.touches.proxies(shape);
     run.load.mark()?;
     run.apply(&edit.change)?;
     let written = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as f64;
     let report = match edit.touches {
-        Touches::All | Touches::Namespace(_) => run.load.touched(least, PATIENCE).or_else(|_| run.load.report())?,
-        Touches::Within(_) | Touches::None => {
+        Touches::All | Touches::Namespace(_) => run.load.touched(concerned, PATIENCE).or_else(|_| run.load.report())?,
+        Touches::None => {
             std::thread::sleep(NOTHING);
             run.load.report()?
         }
     };
     let took = if report.touched > 0 { (report.last_ns as f64 - written).max(0.0) / 1e6 } else { f64::NAN };
-    Ok(Round { report, took, least, most })
+    Ok(Round { report, took, concerned })
 }
 
 fn values(kind: Kind, done: &[Round], used: f64) -> Vec<Value> {
@@ -91,9 +93,9 @@ fn values(kind: Kind, done: &[Round], used: f64) -> Vec<Value> {
     let touched = sum(|round| f64::from(round.report.touched));
     let took: Vec<f64> = done.iter().map(|round| round.took).filter(|took| took.is_finite()).collect();
     let worst = |of: fn(&Round) -> u32| f64::from(done.iter().map(of).max().unwrap_or_default());
-    let missed = worst(|round| round.least.saturating_sub(round.report.touched));
+    let missed = worst(|round| round.concerned.saturating_sub(round.report.touched));
     let mut values = vec![
-        named("other proxies touched", worst(|round| round.report.touched.saturating_sub(round.most))),
+        named("other proxies touched", worst(|round| round.report.touched.saturating_sub(round.concerned))),
         named("proxies touched", touched / done.len() as f64),
         named("server CPU, ms", used / 1000.0 / done.len() as f64),
         named("nacks and errors", sum(|round| (round.report.nacks + round.report.errors) as f64)).detail(),
@@ -103,8 +105,10 @@ fn values(kind: Kind, done: &[Round], used: f64) -> Vec<Value> {
     if took.is_empty() {
         return values;
     }
-    let (bytes, proxies) =
-        (if kind == Kind::Endpoint { 1024 } else { 4096 }, worst(|round| round.most.max(round.report.touched)) as u32);
+    let (bytes, proxies) = (
+        if kind == Kind::Endpoint { 1024 } else { 4096 },
+        worst(|round| round.concerned.max(round.report.touched)) as u32,
+    );
     values.extend([
         named("to last ack, p50 ms", share(&took, 50)).detail(),
         named("to last ack, p99 ms", share(&took, 99)).beside(Beside::Push { bytes, proxies }),

@@ -41,12 +41,12 @@ pub(crate) fn all(run: &mut Run) -> anyhow::Result<Vec<Value>> {
 /// To the last ack of those that read, p99 in ms.
 fn edits(run: &mut Run) -> anyhow::Result<f64> {
     let mut took = Vec::new();
-    for _ in 0..run.pass.settings.edits {
+    for _ in 0..run.pass.settings.edits() {
         let edit = run.next(Kind::Route).or_else(|| run.next(Kind::Endpoint)).context("nothing to edit")?;
         run.load.mark()?;
         run.apply(&edit.change)?;
         let written = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as f64;
-        let report = run.load.touched(edit.touches.least(&run.pass.mesh.shape), PATIENCE)?;
+        let report = run.load.touched(edit.touches.proxies(&run.pass.mesh.shape), PATIENCE)?;
         took.push((report.last_ns as f64 - written) / 1e6);
     }
     Ok(share(&took, 99))

@@ -50,7 +50,7 @@ fn cost(pass: &Pass, shape: Shape, edits: u32) -> anyhow::Result<(Duration, Dura
         let Some(edit) = run.next(Kind::Route) else { break };
         run.load.mark()?;
         run.apply(&edit.change)?;
-        run.load.touched(edit.touches.least(&shape), PATIENCE)?;
+        run.load.touched(edit.touches.proxies(&shape), PATIENCE)?;
     }
     Ok((ready, usage::cpu(run.server.id())? - ready))
 }

@@ -21,7 +21,7 @@ pub(crate) fn all(run: &mut Run, minutes: u32) -> anyhow::Result<Vec<Value>> {
             let Some(edit) = run.next(kind) else { continue };
             run.load.mark()?;
             run.apply(&edit.change)?;
-            run.load.touched(edit.touches.least(&run.pass.mesh.shape), PATIENCE)?;
+            run.load.touched(edit.touches.proxies(&run.pass.mesh.shape), PATIENCE)?;
             edits += 1;
         }
         if started.elapsed() >= next {
