@@ -30,8 +30,6 @@ pub struct Client {
     pub has: BTreeMap<ResourceType, BTreeMap<String, String>>,
     /// Resources received on this stream.
     pub received: u64,
-    /// Bytes received on this stream.
-    pub bytes: u64,
     asked: BTreeSet<ResourceType>,
     names: BTreeMap<ResourceType, BTreeSet<String>>,
     /// Acks that wait for endpoints.
@@ -92,7 +90,6 @@ impl Client {
             me: node,
             has,
             received: 0,
-            bytes: 0,
             asked: BTreeSet::new(),
             names: BTreeMap::new(),
             warming: None,
@@ -180,7 +177,6 @@ impl Client {
                     u32::from_be_bytes([self.buffer[1], self.buffer[2], self.buffer[3], self.buffer[4]]) as usize;
                 if self.buffer.len() >= 5 + length {
                     self.buffer.advance(5);
-                    self.bytes += length as u64;
                     return Ok(DeltaDiscoveryResponse::decode(self.buffer.split_to(length))?);
                 }
             }

@@ -1,10 +1,11 @@
 //! Instructions of each part, by running this program once more under callgrind, which counts inside of one function only and writes a
 //! file each time that it returns.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
+use bench::programs::Ground;
 
 /// The function. In whole: where two flags name it by a pattern, callgrind obeys one of them only.
 const WATCHED: &str = "cost::plane::watched_by_callgrind";
@@ -19,7 +20,7 @@ pub(crate) fn count(parts: usize) -> anyhow::Result<Option<Vec<u64>>> {
         return Ok(None);
     }
     let ground = Ground::new()?;
-    let out = ground.0.join("out");
+    let out = ground.folder("callgrind")?.join("out");
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--quiet", "--collect-atstart=no"]);
     command.arg(format!("--toggle-collect={WATCHED}")).arg(format!("--dump-after={WATCHED}"));
@@ -40,21 +41,4 @@ fn of(path: &Path) -> anyhow::Result<u64> {
     let sum = said.trim().parse().with_context(|| format!("{said} is no number of instructions"))?;
     ensure!(sum > 0, "{} counts nothing: callgrind does not find {WATCHED}", path.display());
     Ok(sum)
-}
-
-/// A folder that goes when this is dropped.
-struct Ground(PathBuf);
-
-impl Ground {
-    fn new() -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("meltemi-cost-{}", std::process::id()));
-        std::fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Ground {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -130,4 +131,47 @@ where
         done.push(ended??);
     }
     Ok(done)
+}
+
+/// The handle on the other process.
+pub(crate) struct Process {
+    child: Child,
+    input: ChildStdin,
+    output: std::io::BufReader<ChildStdout>,
+}
+
+impl Process {
+    /// Starts this program once more, as agents.
+    pub(crate) fn start(arguments: &[String]) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("agents").args(arguments);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let input = child.stdin.take().context("no input")?;
+        let output = std::io::BufReader::new(child.stdout.take().context("no output")?);
+        Ok(Self { child, input, output })
+    }
+
+    /// The other process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Says a command and waits for its answer.
+    pub(crate) fn ask(&mut self, command: &str) -> anyhow::Result<Value> {
+        writeln!(self.input, "{command}")?;
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        let answer: Value = serde_json::from_str(&line).with_context(|| format!("{command}: {line:?}"))?;
+        match answer.get("error") {
+            Some(error) => anyhow::bail!("{command}: {error}"),
+            None => Ok(answer),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

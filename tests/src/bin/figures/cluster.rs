@@ -17,10 +17,9 @@ use serde_json::{Value, json};
 use tests::client::{Client, sidecar};
 use tokio::task::JoinSet;
 
-use crate::clients::Clients;
 use crate::memory::status;
 use crate::secured::program;
-use crate::{ENDPOINTS, Figure, NAMESPACES, PROXIES, SERVICES, edge, percentile, reviews};
+use crate::{ENDPOINTS, Figure, NAMESPACES, PROXIES, SERVICES, edge, load, percentile, reviews};
 
 const PODS: usize = 10_000;
 const POLICIES: usize = 100;
@@ -91,14 +90,15 @@ pub(crate) fn all() -> anyhow::Result<Vec<Figure>> {
         at(99)
     );
     figures.push(Figure::at_most("cluster, Ms: route edit to last ack, p99 ms", at(99), 25.0));
-    let mut clients = Clients::start("clients", &[control.xds.to_string(), PROXIES.to_string()])?;
+    let (clients, proxies) = (load(control.xds)?, u32::try_from(PROXIES)?);
     let started = Instant::now();
-    let first = clients.ask("connect")?;
+    clients.connect(proxies, 0, "reader")?;
+    let first = clients.complete(proxies)?;
     eprintln!(
         "{PROXIES} scoped proxies have everything after {:.1} s: {} resources, {:.1} MB; peak of the control plane {:.0} MB",
         started.elapsed().as_secs_f64(),
-        first["received"],
-        first["bytes"].as_f64().unwrap_or_default() / 1e6,
+        first.resources,
+        first.bytes as f64 / 1e6,
         status(control.running.id(), "VmHWM") / 1024.0,
     );
     figures.push(Figure::at_most("cluster, Ms: MB with 1,000 scoped proxies", control.settled(), 120.0));

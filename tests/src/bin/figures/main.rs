@@ -1,12 +1,14 @@
 //! The scale figures: 1,000 services with 10 endpoints each in 50 namespaces, 1,000 proxies. Counts rather than seconds. Prints a table and
 //! JSON; ends with 1 when a figure is missed that `tests/scale/known.toml` does not list.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use bench::load::{Load, Target};
+
 mod agents;
 mod certificates;
-mod clients;
 mod cluster;
 mod counts;
 mod edge;
@@ -52,18 +54,17 @@ fn percentile(took: &[Duration], share: usize) -> f64 {
     took[(took.len() - 1) * share / 100].as_secs_f64() * 1000.0
 }
 
+/// Clients that behave like Envoy, in another process; none connects yet.
+fn load(address: SocketAddr) -> anyhow::Result<Load> {
+    let target = Target { address, tls: Vec::new() };
+    Load::start(&target, u32::try_from(NAMESPACES)?, &tests::plane::folder())
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    match arguments.get(1).map(String::as_str) {
-        Some("clients") => {
-            clients::run(&arguments[2..]);
-            return ExitCode::SUCCESS;
-        }
-        Some("agents") => {
-            agents::run(&arguments[2..]);
-            return ExitCode::SUCCESS;
-        }
-        _ => {}
+    if arguments.get(1).is_some_and(|part| part == "agents") {
+        agents::run(&arguments[2..]);
+        return ExitCode::SUCCESS;
     }
     let (mut figures, mut failed) = (Vec::new(), false);
     // Memory first: what earlier parts have freed would be used again.

@@ -10,8 +10,12 @@ use proto::Encoded;
 use tokio_util::sync::CancellationToken;
 use xds::{Assignment, ConnectionId, Limits, Nack, Node, Publisher, Refusal, ResourceType, Server, Source, Variant};
 
-use crate::clients::Clients;
-use crate::{Figure, PROXIES};
+use crate::{Figure, PROXIES, load};
+
+/// Of the proxies, so many never read.
+const FROZEN: u32 = 10;
+/// Who was not reached by then, was missed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Everybody sees the same views.
 struct Everybody {
@@ -76,10 +80,11 @@ pub(crate) fn all() -> anyhow::Result<Vec<Figure>> {
 
     let own = std::process::id();
     let before = status(own, "VmRSS");
-    let mut readers = Clients::start("clients", &[address.to_string(), (PROXIES - 10).to_string()])?;
-    readers.ask("hold")?;
-    let mut frozen = Clients::start("clients", &[address.to_string(), 10.to_string()])?;
-    frozen.ask("hold")?;
+    let (reading, frozen) = (u32::try_from(PROXIES)? - FROZEN, FROZEN);
+    let readers = load(address)?;
+    readers.connect(reading, 0, "reader")?;
+    let held = load(address)?;
+    held.connect(frozen, reading, "frozen")?;
     let connected = || {
         let all = server.connections();
         let settled = |connection: &&xds::ConnectionStatus| {
@@ -93,15 +98,16 @@ pub(crate) fn all() -> anyhow::Result<Vec<Figure>> {
     let per_stream = (idle - before) / PROXIES as f64;
 
     // The readers answer their two first, empty responses; the frozen ones never do.
-    readers.ask("step")?;
-    readers.ask("step")?;
+    eventually("the first answers", PATIENCE, || {
+        let acks = readers.report()?.acks;
+        anyhow::ensure!(acks >= 2 * u64::from(reading), "{acks} are acked");
+        Ok(())
+    })?;
     let settled = status(own, "VmRSS");
     reset_peak(own)?;
+    readers.mark()?;
     publish(&publisher, 1);
-    // The response is larger than what is sent at once, so it comes in parts; each part is taken and acked.
-    for _ in 0..4 {
-        readers.ask("step")?;
-    }
+    readers.touched(reading, PATIENCE)?;
     let peak = status(own, "VmHWM");
     let sent = server.counted().iter().map(|counted| counted.bytes).sum::<u64>();
     eprintln!(

@@ -18,8 +18,7 @@ use tests::plane::folder;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;
 
-use crate::agents::{NAMESPACE, TOKEN, seconds};
-use crate::clients::Clients;
+use crate::agents::{NAMESPACE, Process, TOKEN, seconds};
 use crate::memory::{reset_peak, status};
 use crate::{Figure, PROXIES, certificates};
 
@@ -85,7 +84,7 @@ pub(crate) fn all() -> anyhow::Result<Vec<Figure>> {
     let arguments = [PROXIES.to_string(), identity(&authority, &roots)?];
     // First, while nothing is free that streams could use.
     let idle = control.memory("VmRSS");
-    let mut holding = Clients::start("agents", &arguments)?;
+    let mut holding = Process::start(&arguments)?;
     holding.ask(&format!("hold {}", control.address))?;
     anyhow::ensure!(control.connected()? == PROXIES, "not all streams are there");
     let per_stream = (control.memory("VmRSS") - idle) / PROXIES as f64;
@@ -97,7 +96,7 @@ pub(crate) fn all() -> anyhow::Result<Vec<Figure>> {
 
 /// What is done against what its cryptography takes alone, in time of the processors, which does not depend on who else has them.
 fn ratios(control: &Control, bare: &Bare, arguments: &[String]) -> anyhow::Result<[Figure; 3]> {
-    let mut agents = Clients::start("agents", arguments)?;
+    let mut agents = Process::start(arguments)?;
     let (server, own) = (control.running.id(), std::process::id());
     let shaken = best(&mut agents, "shake", (bare.address, own))?;
     let answered = best(&mut agents, "answers", (control.address, server))?;
@@ -135,7 +134,7 @@ impl std::fmt::Display for Took {
 }
 
 /// The least of what a command to the agents took them and the process that they speak to.
-fn best(agents: &mut Clients, command: &str, (address, server): (SocketAddr, u32)) -> anyhow::Result<Took> {
+fn best(agents: &mut Process, command: &str, (address, server): (SocketAddr, u32)) -> anyhow::Result<Took> {
     let mut least = Took { processors: f64::INFINITY, clock: f64::INFINITY };
     for _ in 0..ROUNDS {
         let before = processors(server)? + processors(agents.id())?;

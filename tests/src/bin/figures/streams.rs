@@ -1,50 +1,58 @@
 //! Figures over the network: 1,000 clients that behave like Envoy in another process.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tests::plane::Plane;
 
-use crate::clients::Clients;
-use crate::{ENDPOINTS, Figure, NAMESPACES, PROXIES, SERVICES};
+use crate::{ENDPOINTS, Figure, NAMESPACES, PROXIES, SERVICES, load};
 
-fn number(answer: &serde_json::Value, key: &str) -> f64 {
-    answer[key].as_f64().unwrap_or(f64::NAN)
-}
+/// Who was not reached by then, was missed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn all() -> anyhow::Result<Vec<Figure>> {
     let files = tests::mesh::scale(SERVICES, ENDPOINTS, NAMESPACES);
     let listed: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     let plane = Plane::start(&listed, &[])?;
-    let address = plane.xds();
-    let mut clients = Clients::start("clients", &[address.to_string(), PROXIES.to_string()])?;
+    let (address, proxies) = (plane.xds(), u32::try_from(PROXIES)?);
+    let load = load(address)?;
     let started = Instant::now();
-    let first = clients.ask("connect")?;
-    let (sent, bytes) = (number(&first, "received"), number(&first, "bytes"));
+    load.connect(proxies, 0, "reader")?;
+    let first = load.complete(proxies)?;
     eprintln!(
-        "{PROXIES} clients have everything after {:.1} s: {sent} resources, {:.0} MB",
+        "{PROXIES} clients have everything after {:.1} s: {} resources, {:.0} MB",
         started.elapsed().as_secs_f64(),
-        bytes / 1e6
+        first.resources,
+        first.bytes as f64 / 1e6
     );
 
     let before = plane.revision()?;
+    load.mark()?;
     let started = Instant::now();
     plane.write(&files[7].0, &files[7].1.replace("timeout: 5s", "timeout: 6s"))?;
-    let edit = clients.ask("step")?;
     plane.live(PROXIES, before)?;
     eprintln!("a route edit is live on {PROXIES} clients after {:.0} ms", started.elapsed().as_secs_f64() * 1000.0);
+    let edit = load.touched(proxies, PATIENCE)?;
 
     let started = Instant::now();
-    let again = clients.ask("reconnect")?;
+    load.mark()?;
+    load.drop_all(false)?;
+    let again = load.back(proxies)?;
     eprintln!("{PROXIES} clients are back after {:.1} s", started.elapsed().as_secs_f64());
     let folder = plane.folder().clone();
+    load.mark()?;
     drop(plane);
     let plane = Plane::at(&address.to_string(), folder, &[], &[])?;
-    let restarted = clients.ask("reconnect")?;
+    let restarted = load.back(proxies)?;
     drop(plane);
+    let sent = |report: &bench::load::Report| (report.resources + report.removed) as f64;
     Ok(vec![
-        Figure::at_most("route edit: bytes on the wire to a proxy", number(&edit, "most"), 4096.0),
-        Figure::at_most("route edit: resources to all proxies", number(&edit, "received"), PROXIES as f64),
-        Figure::at_most("reconnect: resources sent", number(&again, "received"), 0.0),
-        Figure::at_most("reconnect after a restart: resources sent", number(&restarted, "received"), 0.0),
+        Figure::at_most(
+            "route edit: bytes on the wire to a proxy",
+            edit.bytes as f64 / f64::from(edit.touched),
+            4096.0,
+        ),
+        Figure::at_most("route edit: resources to all proxies", sent(&edit), PROXIES as f64),
+        Figure::at_most("reconnect: resources sent", sent(&again), 0.0),
+        Figure::at_most("reconnect after a restart: resources sent", sent(&restarted), 0.0),
     ])
 }

@@ -7,10 +7,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use bench::load::{Load, QUIET, Target};
+use bench::programs;
 use serde_json::Value;
 
-use crate::load::{Load, Target};
-use crate::programs;
 use crate::secured::Authority;
 use crate::value::{Beside, share};
 
@@ -34,7 +34,12 @@ impl Floor {
         let mut output = BufReader::new(output);
         let said = line(&mut output)?;
         let address = said["listening"].as_str().context("floor does not say where it is")?.parse()?;
-        Ok(Self { child, input, output, target: Target { address, tls: authority.map(Authority::certificates) } })
+        Ok(Self {
+            child,
+            input,
+            output,
+            target: Target { address, tls: authority.map(Authority::of_clients).unwrap_or_default() },
+        })
     }
 
     fn ask(&mut self, words: &str) -> anyhow::Result<Value> {
@@ -110,7 +115,7 @@ fn connect(load: &Load, proxies: u32) -> anyhow::Result<Duration> {
     let started = Instant::now();
     load.connect(proxies, 0, "reader")?;
     load.complete(proxies)?;
-    Ok(started.elapsed().saturating_sub(crate::load::QUIET))
+    Ok(started.elapsed().saturating_sub(QUIET))
 }
 
 /// To the last ack, p99 in ms, and the processor's time for each stream in us. The clients say when the last ack went, as they do when a

@@ -1,7 +1,7 @@
 //! `bench`: what a control plane needs for a mesh and for edits of it, beside what this machine needs at least to move the same bytes to the
 //! same clients. One table, and JSON; ends with 1 when a goal is missed that `tests/scale/known.toml` does not list with its reason.
 //!
-//! `measures.rs` takes all measures of one server (`server.rs`) with the clients of `load.rs`; `floors.rs` has what stands beside them;
+//! `measures.rs` takes all measures of one server (`server.rs`) with the clients of `bench::load`; `floors.rs` has what stands beside them;
 //! `goals.rs` says what they may be, `table.rs` shows it. Every program is started by its command line.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,13 +10,13 @@ use std::process::ExitCode;
 use anyhow::ensure;
 use bench::limits::Limits;
 use bench::mesh::Mesh;
+use bench::programs::Ground;
 use bench::shape::Size;
 use clap::Parser;
 use serde_json::json;
 
 use crate::goals::Known;
 use crate::measures::{Outcome, Pass};
-use crate::programs::Ground;
 use crate::secured::Authority;
 use crate::server::Program;
 use crate::settings::{Settings, Source, Tls};
@@ -27,9 +27,7 @@ mod cluster;
 mod equal;
 mod floors;
 mod goals;
-mod load;
 mod measures;
-mod programs;
 mod secured;
 mod server;
 mod settings;

@@ -3,11 +3,11 @@
 use anyhow::Context;
 use bench::edits::{Change, Edit, Kind};
 use bench::folder::Folder;
+use bench::load::Load;
 use bench::mesh::Mesh;
+use bench::programs::Ground;
 
 use crate::cluster::Source;
-use crate::load::Load;
-use crate::programs::Ground;
 use crate::secured::Authority;
 use crate::server::{Origin, Program, Server};
 use crate::settings::Settings;
@@ -104,10 +104,11 @@ impl Pass<'_> {
 }
 
 impl Run<'_> {
-    /// The next edit of a kind.
+    /// The next edit of a kind. A kind that the mesh has not takes no round: what has two states would be in the same one after two.
     fn next(&mut self, kind: Kind) -> Option<Edit> {
+        let edit = self.pass.mesh.edit(kind, self.rounds + 1)?;
         self.rounds += 1;
-        self.pass.mesh.edit(kind, self.rounds)
+        Some(edit)
     }
 
     fn apply(&self, change: &Change) -> anyhow::Result<()> {

@@ -14,12 +14,6 @@ pub(crate) struct Authority {
     folder: PathBuf,
 }
 
-/// What clients show and trust.
-#[derive(Clone, Debug)]
-pub(crate) struct Certificates {
-    folder: PathBuf,
-}
-
 impl Authority {
     /// Makes one, with certificates for so many namespaces.
     pub(crate) fn new(folder: &Path, namespaces: u32) -> anyhow::Result<Self> {
@@ -67,15 +61,8 @@ impl Authority {
         ])
     }
 
-    /// What clients show and trust.
-    pub(crate) fn certificates(&self) -> Certificates {
-        Certificates { folder: self.folder.clone() }
-    }
-}
-
-impl Certificates {
-    /// As xdsload is told of them; it puts the namespace of each client in.
-    pub(crate) fn flags(&self) -> Vec<String> {
+    /// What clients show and trust, as xdsload is told of it; it puts the namespace of each in.
+    pub(crate) fn of_clients(&self) -> Vec<String> {
         let proxies = self.folder.with_extension("proxies");
         flags([
             ("--root", self.folder.join("root-cert.pem")),

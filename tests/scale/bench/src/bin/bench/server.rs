@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use bed::process::{Running, eventually};
+use bench::load::Target;
+use bench::programs;
 
-use crate::load::Target;
-use crate::programs;
 use crate::secured::Authority;
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -86,7 +86,7 @@ impl Program {
                 Self::Other { address, .. } => taken(address),
             }
         })?;
-        let target = Target { address, tls: authority.map(Authority::certificates) };
+        let target = Target { address, tls: authority.map(Authority::of_clients).unwrap_or_default() };
         Ok(Server { running, target, ready: started.elapsed() })
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use bench::load::QUIET;
+
 use super::Run;
-use crate::load::QUIET;
 use crate::usage;
 use crate::value::{Beside, Value};
 

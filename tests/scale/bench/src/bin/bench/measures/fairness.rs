@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, ensure};
 use bed::process::eventually;
 use bench::edits::Kind;
+use bench::load::{Load, PATIENCE};
 
 use super::Run;
-use crate::load::{Load, PATIENCE};
 use crate::usage;
 use crate::value::{Value, share};
 

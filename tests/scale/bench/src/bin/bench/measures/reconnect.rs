@@ -2,11 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
-use bed::process::eventually;
+use bench::load::{QUIET, Report};
 
 use super::Run;
-use crate::load::{Load, QUIET, Report};
 use crate::usage;
 use crate::value::Value;
 
@@ -18,7 +16,7 @@ pub(crate) fn dropped(run: &mut Run) -> anyhow::Result<Vec<Value>> {
     run.load.mark()?;
     let (used, started) = (usage::cpu(process)?, Instant::now());
     run.load.drop_all(false)?;
-    let report = back(&run.load, run.proxies())?;
+    let report = run.load.back(run.proxies())?;
     let took = started.elapsed().saturating_sub(QUIET);
     let used = usage::cpu(process)? - used;
     let mut values = values("reconnect", took, &report, usage::peak(process)? - before);
@@ -34,20 +32,11 @@ pub(crate) fn restarted(run: Run) -> anyhow::Result<Vec<Value>> {
     drop(server);
     let started = Instant::now();
     let mut server = pass.start(&place, Some(address))?;
-    let report = back(&load, pass.mesh.shape.proxies)?;
+    let report = load.back(pass.mesh.shape.proxies)?;
     let took = started.elapsed().saturating_sub(QUIET);
     let peak = usage::peak(server.id())?;
     server.check()?;
     Ok(values("restart", took, &report, peak - before))
-}
-
-/// Waits until all are connected again and have everything.
-fn back(load: &Load, proxies: u32) -> anyhow::Result<Report> {
-    eventually("all to be back", crate::load::PATIENCE, || {
-        let report = load.complete(proxies)?;
-        ensure!(report.clients.connected >= proxies, "{} are back", report.clients.connected);
-        Ok(report)
-    })
 }
 
 fn values(name: &str, took: Duration, report: &Report, more: f64) -> Vec<Value> {

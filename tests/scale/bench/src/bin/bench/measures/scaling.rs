@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bench::edits::Kind;
 use bench::folder::Folder;
+use bench::load::{Load, PATIENCE};
 use bench::mesh::Mesh;
 use bench::shape::{Shape, Size};
 
 use super::{Pass, Place, Run};
-use crate::load::{Load, PATIENCE};
 use crate::usage;
 use crate::value::Value;
 

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use bench::edits::Kind;
+use bench::load::PATIENCE;
 
 use super::Run;
-use crate::load::PATIENCE;
 use crate::usage;
 use crate::value::Value;
 

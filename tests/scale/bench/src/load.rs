@@ -11,55 +11,68 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::programs;
-use crate::secured::Certificates;
 
 /// Who has not answered by then, will not.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 /// It is quiet when nothing came for so long.
-pub(crate) const QUIET: Duration = Duration::from_millis(100);
+pub const QUIET: Duration = Duration::from_millis(100);
 
 /// Where clients connect, and how.
 #[derive(Clone, Debug)]
-pub(crate) struct Target {
-    pub(crate) address: SocketAddr,
-    pub(crate) tls: Option<Certificates>,
+pub struct Target {
+    /// The server.
+    pub address: SocketAddr,
+    /// The flags by which xdsload is told of certificates; plain text without any.
+    pub tls: Vec<String>,
 }
 
 /// Many clients in one process.
-pub(crate) struct Load {
+pub struct Load {
     _running: Running,
     control: SocketAddr,
 }
 
 /// What clients saw since they were told to forget.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Report {
-    pub(crate) clients: Clients,
-    pub(crate) touched: u32,
-    pub(crate) messages: u64,
-    pub(crate) bytes: u64,
-    pub(crate) resources: u64,
-    pub(crate) removed: u64,
-    pub(crate) nacks: u64,
-    pub(crate) errors: u64,
+pub struct Report {
+    /// How many there are.
+    pub clients: Clients,
+    /// Those that were sent something.
+    pub touched: u32,
+    /// Responses.
+    pub messages: u64,
+    /// Of all responses.
+    pub bytes: u64,
+    /// That were sent.
+    pub resources: u64,
+    /// That were taken away.
+    pub removed: u64,
+    /// Responses that were taken, also those with nothing in them.
+    pub acks: u64,
+    /// Responses that were refused.
+    pub nacks: u64,
+    /// Streams that ended, and responses that cannot be read.
+    pub errors: u64,
     /// When the last ack went, in ns since 1970.
-    pub(crate) last_ns: u64,
+    pub last_ns: u64,
 }
 
 /// How many clients there are.
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub(crate) struct Clients {
-    pub(crate) connected: u32,
+pub struct Clients {
+    /// With a stream.
+    pub connected: u32,
 }
 
 impl Load {
     /// Starts it; no client connects yet.
-    pub(crate) fn start(target: &Target, namespaces: u32, folder: &Path) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(target: &Target, namespaces: u32, folder: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new(programs::path("xdsload")?);
         command.args(["--target", &target.address.to_string(), "--namespaces", &namespaces.to_string()]);
-        if let Some(certificates) = &target.tls {
-            command.args(certificates.flags());
-        }
+        command.args(&target.tls);
         let log = folder.join(format!("xdsload-{}.log", programs::number()));
         let mut running = Running::start("xdsload", &mut command, &log)?;
         let control = eventually("xdsload", Duration::from_secs(10), || {
@@ -73,17 +86,26 @@ impl Load {
     }
 
     /// So many clients of a kind connect, the first of which has this number.
-    pub(crate) fn connect(&self, count: u32, from: u32, kind: &str) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn connect(&self, count: u32, from: u32, kind: &str) -> anyhow::Result<()> {
         self.post("/connect", &json!({ "count": count, "from": from, "kind": kind })).map(|_| ())
     }
 
     /// Waits until so many clients have everything, and it is quiet.
-    pub(crate) fn complete(&self, clients: u32) -> anyhow::Result<Report> {
+    ///
+    /// # Errors
+    /// When they have not within [`PATIENCE`].
+    pub fn complete(&self, clients: u32) -> anyhow::Result<Report> {
         self.wait("complete", clients, PATIENCE)
     }
 
     /// Waits until so many clients were touched, and it is quiet.
-    pub(crate) fn touched(&self, clients: u32, patience: Duration) -> anyhow::Result<Report> {
+    ///
+    /// # Errors
+    /// When they were not by then.
+    pub fn touched(&self, clients: u32, patience: Duration) -> anyhow::Result<Report> {
         self.wait("touched", clients, patience)
     }
 
@@ -95,22 +117,47 @@ impl Load {
     }
 
     /// Forgets all counts.
-    pub(crate) fn mark(&self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn mark(&self) -> anyhow::Result<()> {
         self.post("/mark", &json!({})).map(|_| ())
     }
 
-    pub(crate) fn report(&self) -> anyhow::Result<Report> {
+    /// What was counted since then.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn report(&self) -> anyhow::Result<Report> {
         let answer = bed::http::get(self.control, "xdsload", "/report", &[])?;
         serde_json::from_str(&answer.body).with_context(|| format!("reading {}", answer.body))
     }
 
+    /// Waits until all of so many clients have a stream again, and have everything.
+    ///
+    /// # Errors
+    /// When they have not within [`PATIENCE`].
+    pub fn back(&self, clients: u32) -> anyhow::Result<Report> {
+        eventually("all to be back", PATIENCE, || {
+            let report = self.complete(clients)?;
+            ensure!(report.clients.connected >= clients, "{} are back", report.clients.connected);
+            Ok(report)
+        })
+    }
+
     /// Ends all connections, from the clients' side. They come back at once, or as Envoy waits, and offer what they have.
-    pub(crate) fn drop_all(&self, backoff: bool) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn drop_all(&self, backoff: bool) -> anyhow::Result<()> {
         self.post("/drop", &json!({ "keep": true, "backoff": backoff })).map(|_| ())
     }
 
     /// What a client has: for each type, names and a hash of each body.
-    pub(crate) fn config(&self, client: u32) -> anyhow::Result<Value> {
+    ///
+    /// # Errors
+    /// When there is no such client.
+    pub fn config(&self, client: u32) -> anyhow::Result<Value> {
         let answer = bed::http::get(self.control, "xdsload", &format!("/config?client={client}"), &[])?;
         ensure!(answer.status == 200, "xdsload says {} {}", answer.status, answer.body);
         Ok(serde_json::from_str(&answer.body)?)
