@@ -104,9 +104,10 @@ impl Pass<'_> {
 }
 
 impl Run<'_> {
-    /// The next edit of a kind. A kind that the mesh has not takes no round: what has two states would be in the same one after two.
+    /// The next edit of a kind. No round is left out, also by a kind that the mesh has not: what has two states is in the other one in every
+    /// second turn, and would be written as it is.
     fn next(&mut self, kind: Kind) -> Option<Edit> {
-        let edit = self.pass.mesh.edit(kind, self.rounds + 1)?;
+        let edit = self.pass.mesh.edit(kind, self.rounds)?;
         self.rounds += 1;
         Some(edit)
     }
