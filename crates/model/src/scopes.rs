@@ -202,7 +202,8 @@ impl Derived for Catalogs {
         let imports = imports(sidecar.as_deref(), scope);
         let mut wanted = Wanted::new(&visible, &rules);
         let chosen: Vec<_> = imports.iter().map(|import| wanted.choose(import)).collect();
-        let (services, at) = resolve(scope, &visible, &wanted.hosts, read);
+        let services = resolve(scope, &visible, &wanted.hosts, read);
+        let at = |host: &Hostname| services.binary_search_by(|entry| entry.host.cmp(host)).ok();
         let egress = imports
             .into_iter()
             .zip(chosen)
@@ -210,7 +211,7 @@ impl Derived for Catalogs {
                 port: import.port,
                 bind: import.bind,
                 capture: import.capture,
-                services: hosts.iter().filter_map(|host| at.get(host).copied()).collect(),
+                services: hosts.into_iter().filter_map(at).collect(),
                 rules,
             })
             .collect();
@@ -335,7 +336,7 @@ impl Import {
 struct Wanted<'a> {
     visible: &'a BTreeMap<Hostname, Namespace>,
     rules: &'a [RuleInScope],
-    hosts: BTreeSet<Hostname>,
+    hosts: BTreeSet<&'a Hostname>,
 }
 
 impl<'a> Wanted<'a> {
@@ -345,34 +346,33 @@ impl<'a> Wanted<'a> {
 
     /// The hosts and rules of one listener. Services that an imported rule sends to come along even when they are not
     /// imported themselves, or its routes would lead nowhere.
-    fn choose(&mut self, import: &Import) -> (BTreeSet<Hostname>, Vec<usize>) {
+    fn choose(&mut self, import: &Import) -> (Vec<&'a Hostname>, Vec<usize>) {
         let taken = self.visible.iter().filter(|(host, namespace)| import.takes(namespace, host));
-        let mut hosts: BTreeSet<Hostname> = taken.map(|(host, _)| host.clone()).collect();
+        let hosts: Vec<&Hostname> = taken.map(|(host, _)| host).collect();
         let rules: Vec<usize> =
             self.rules.iter().enumerate().filter(|(_, rule)| import.takes_rule(rule)).map(|(at, _)| at).collect();
-        self.hosts.extend(hosts.iter().cloned());
+        // All at once where there are none yet, which is most often.
+        self.hosts.append(&mut hosts.iter().copied().collect());
         if !import.everything {
             let sent_to = rules.iter().flat_map(|at| self.rules[*at].rule.destinations.iter());
-            let added: Vec<Hostname> = sent_to.filter(|host| self.visible.contains_key(*host)).cloned().collect();
             // They get clusters, not listeners or virtual hosts of their own.
-            self.hosts.extend(added);
+            self.hosts.extend(sent_to.filter(|host| self.visible.contains_key(*host)));
         }
-        hosts.retain(|host| self.visible.contains_key(host));
         (hosts, rules)
     }
 }
 
-/// The entries of the wanted hosts, and where in them each host is.
+/// The entries of the wanted hosts, in their order.
 fn resolve(
     scope: &Scope,
     visible: &BTreeMap<Hostname, Namespace>,
-    wanted: &BTreeSet<Hostname>,
+    wanted: &BTreeSet<&Hostname>,
     read: &mut Reader<'_>,
-) -> (Vec<Entry>, BTreeMap<Hostname, usize>) {
+) -> Vec<Entry> {
     let perspective = Perspective::new(&scope.namespace, &scope.source.rules, read);
-    let mut entries = Vec::<Entry>::new();
+    let mut entries = Vec::<Entry>::with_capacity(wanted.len());
     let mut aliases = BTreeMap::<Hostname, Vec<Hostname>>::new();
-    for host in wanted {
+    for host in wanted.iter().copied() {
         let Some(namespace) = visible.get(host) else { continue };
         let service = ServiceId { namespace: namespace.clone(), host: host.clone() };
         let client = perspective.client(host);
@@ -392,8 +392,7 @@ fn resolve(
             entries[at].aliases = Arc::new(names);
         }
     }
-    let at = entries.iter().enumerate().map(|(at, entry)| (entry.host.clone(), at)).collect();
-    (entries, at)
+    entries
 }
 
 /// A Sidecar's `outboundTrafficPolicy` decides, even an empty one (which means REGISTRY_ONLY); else the mesh's.

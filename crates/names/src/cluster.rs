@@ -54,6 +54,16 @@ impl ClusterName {
         format!("outbound_.{}_.{}_.{}", self.port, self.subset.as_deref().unwrap_or_default(), self.host)
     }
 
+    /// As `Display` writes it. Views have thousands of them, so those of services go without its machinery.
+    #[must_use]
+    pub fn name(&self) -> Name {
+        if self.direction != Direction::Outbound {
+            return Name::from(self.to_string());
+        }
+        let (port, subset) = (self.port.to_string(), self.subset.as_deref().unwrap_or_default());
+        Name::from(["outbound|", &port, "|", subset, "|", self.host.as_str()].concat())
+    }
+
     /// Reads the form that `Display` writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

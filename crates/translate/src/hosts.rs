@@ -82,7 +82,7 @@ fn hosts_source() -> ConfigSource {
 /// The name under which a host travels alone.
 #[must_use]
 pub fn resource_name(table: &str, host: &str) -> String {
-    format!("{table}/{host}")
+    [table, "/", host].concat()
 }
 
 /// A host as a resource of its own. Envoy erases a removed host by its `name`, so that is the resource's.

@@ -53,7 +53,7 @@ impl Derived for Views {
                         locality: resolved.by_locality.then(|| locality.clone()),
                         passed: *client == For::Passing,
                     };
-                    draft.add(Name::from(cluster.to_string()), ResourceKey::Assignment(Arc::new(key)));
+                    draft.add(cluster.name(), ResourceKey::Assignment(Arc::new(key)));
                 }
             }
             ViewKey::Listeners(scope, interception, caps) => {
@@ -130,7 +130,7 @@ fn all_clusters(scope: &Arc<Scope>, client: For, caps: model::proxies::Caps, dra
             client,
             caps: model::proxies::Caps { vhds: false, ..caps },
         };
-        draft.add(Name::from(cluster.to_string()), ResourceKey::Cluster(Arc::new(key)));
+        draft.add(cluster.name(), ResourceKey::Cluster(Arc::new(key)));
     }
     // A gateway that passes mutual TLS on has them as a router already.
     if !matches!(client, For::Grpc | For::Passing) {

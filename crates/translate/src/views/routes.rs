@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use graph::Reader;
 use model::called::absolute;
 use model::proxies::Caps;
@@ -13,30 +14,59 @@ use names::{ClusterName, Hostname, Name, Protocol};
 use super::{Draft, entries};
 use crate::keys::{For, HostKey, ListenerKey, Routing, SourceView, TableKey, Target};
 use crate::resources::ResourceKey;
-use crate::targets::{table, targets};
+use crate::targets::targets;
+
+/// The names that hosts of a table have already.
+type Used = HashSet<Name, RandomState>;
+
+/// So many names has a service of Kubernetes.
+const NAMES: usize = 5;
 
 pub(super) fn tables(scope: &Arc<Scope>, caps: Caps, draft: &mut Draft, read: &mut Reader<'_>) {
-    for (name, hosts) in all(scope, read) {
-        let (key, _) = table(name.clone(), hosts, caps.vhds);
+    let wanted = if caps.vhds { Wanted::Inside } else { Wanted::All };
+    for (name, found) in all(scope, wanted, read) {
+        let hosts = Arc::new(found.hosts);
+        let key = TableKey { name: name.clone(), hosts, vhds: found.apart, ports_matter: false };
         draft.add(name, ResourceKey::Table(Arc::new(key)));
     }
 }
 
+/// The hosts that come apart from their tables.
 pub(super) fn hosts(scope: &Arc<Scope>, caps: Caps, draft: &mut Draft, read: &mut Reader<'_>) {
-    for (name, hosts) in all(scope, read) {
-        let (_, alone) = table(name.clone(), hosts, caps.vhds);
-        draft.add_hosts(&name, alone);
+    if caps.vhds {
+        for (name, found) in all(scope, Wanted::Apart, read) {
+            draft.add_hosts(&name, found.hosts);
+        }
     }
 }
 
-/// Every table of a scope with its hosts, the catch-all last.
-fn all(scope: &Arc<Scope>, read: &mut Reader<'_>) -> BTreeMap<Name, Vec<Arc<HostKey>>> {
+/// Which hosts are wanted. A host for everything stays in its table, where Envoy falls back to it at once; with VHDS the others come apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    All,
+    Inside,
+    Apart,
+}
+
+/// Hosts of a table, the catch-all last.
+#[derive(Default)]
+struct Found {
+    /// Those that are wanted.
+    hosts: Vec<Arc<HostKey>>,
+    /// There are others, which come apart.
+    apart: bool,
+}
+
+/// Every table of a scope.
+fn all(scope: &Arc<Scope>, wanted: Wanted, read: &mut Reader<'_>) -> BTreeMap<Name, Found> {
     let mut tables = BTreeMap::new();
     let Some(catalog) = read.row::<Catalogs>(scope) else { return tables };
     for egress in &catalog.egress {
         let build = Build::new(scope, &catalog, egress, For::Sidecar);
-        build.shared(&mut tables);
-        build.detected(&mut tables);
+        build.shared(wanted, &mut tables);
+        if wanted != Wanted::Apart {
+            build.detected(&mut tables);
+        }
     }
     tables
 }
@@ -55,24 +85,36 @@ impl<'a> Build<'a> {
     }
 
     /// Tables by port, for all HTTP services on it.
-    fn shared(&self, tables: &mut BTreeMap<Name, Vec<Arc<HostKey>>>) {
+    fn shared(&self, wanted: Wanted, tables: &mut BTreeMap<Name, Found>) {
         for port in self.ports() {
             let name = Name::from(port.to_string());
             if tables.contains_key(&name) {
                 continue;
             }
-            let mut used = HashSet::new();
-            let mut hosts = Vec::new();
-            let with_addresses = |entry: &&Entry| on_port(entry, port);
-            let services: Vec<&Entry> = entries(self.catalog, self.egress).filter(with_addresses).collect();
+            let services: Vec<&Entry> =
+                entries(self.catalog, self.egress).filter(|entry| on_port(entry, port)).collect();
+            let mut used = Used::with_capacity_and_hasher(services.len() * NAMES, RandomState::default());
+            let mut found = Found::default();
+            let mut add = |host: &Hostname, key: &mut dyn FnMut() -> Option<Arc<HostKey>>| {
+                let apart = *host.name() != "*" && wanted != Wanted::All;
+                found.apart |= apart;
+                // What is not wanted takes no name from what is.
+                if apart == (wanted == Wanted::Apart) {
+                    found.hosts.extend(key());
+                }
+            };
             for entry in &services {
-                hosts.extend(self.service(entry, port, &mut used));
+                add(&entry.host, &mut || self.service(entry, port, &mut used));
             }
             for rule in self.egress.rules.iter().map(|at| &self.catalog.rules[*at]) {
-                hosts.extend(self.rule_alone(rule, port, &services, &mut used));
+                for host in self.hosts_alone(rule, &services) {
+                    add(host, &mut || self.rule_alone(rule, host, port, &mut used));
+                }
             }
-            hosts.push(Arc::new(self.unknown(port)));
-            tables.insert(name, hosts);
+            if wanted != Wanted::Apart {
+                found.hosts.push(Arc::new(self.unknown(port)));
+            }
+            tables.insert(name, found);
         }
     }
 
@@ -89,24 +131,24 @@ impl<'a> Build<'a> {
     }
 
     /// Tables of single services whose protocol is detected.
-    fn detected(&self, tables: &mut BTreeMap<Name, Vec<Arc<HostKey>>>) {
+    fn detected(&self, tables: &mut BTreeMap<Name, Found>) {
         for entry in entries(self.catalog, self.egress) {
             for port in entry.resolved.ports.iter().filter(|port| port.protocol == Protocol::Auto) {
                 if detected_without_address(entry, port.protocol) {
                     continue;
                 }
-                let mut hosts: Vec<_> = self.service(entry, port.number, &mut HashSet::new()).into_iter().collect();
+                let mut hosts: Vec<_> = self.service(entry, port.number, &mut Used::default()).into_iter().collect();
                 if let Some(host) = hosts.first_mut() {
                     // The connection was to this service's address, so whatever the client calls it, it is this service.
                     Arc::make_mut(host).domains = Arc::new(vec![Name::from("*")]);
                 }
-                tables.insert(Name::from(format!("{}:{}", entry.host, port.number)), hosts);
+                tables.insert(Name::from(format!("{}:{}", entry.host, port.number)), Found { hosts, apart: false });
             }
         }
     }
 
     /// The virtual host of a service. A name that another host has already is left out: Envoy refuses a table in which two hosts share one.
-    fn service(&self, entry: &Entry, port: u16, used: &mut HashSet<Name>) -> Option<Arc<HostKey>> {
+    fn service(&self, entry: &Entry, port: u16, used: &mut Used) -> Option<Arc<HostKey>> {
         let rule = self.rules.holds_for(&entry.host).filter(|rule| rule.rule.http);
         let all = domains(entry, &self.scope.namespace);
         let free: Vec<&Name> = all.iter().filter(|name| used.insert((*name).clone())).collect();
@@ -137,7 +179,7 @@ impl<'a> Build<'a> {
             }
         };
         HostKey {
-            name: Name::from(format!("{host}:{port}")),
+            name: Name::from([host.as_str(), ":", &port.to_string()].concat()),
             domains,
             port,
             routing,
@@ -149,27 +191,19 @@ impl<'a> Build<'a> {
     }
 
     /// Hosts of a VirtualService that are no service: they are routed on every HTTP port.
-    fn rule_alone(
-        &self,
-        rule: &RuleInScope,
-        port: u16,
-        services: &[&Entry],
-        used: &mut HashSet<Name>,
-    ) -> Vec<Arc<HostKey>> {
-        if !rule.rule.http {
-            return Vec::new();
+    fn hosts_alone<'r>(&self, rule: &'r RuleInScope, services: &[&Entry]) -> impl Iterator<Item = &'r Hostname> {
+        let covers = |host: &Hostname| host.is_wildcard() && services.iter().any(|entry| host.covers(&entry.host));
+        let hosts = rule.rule.hosts.iter().filter(|_| rule.rule.http);
+        hosts.filter(move |host| self.catalog.service(host).is_none() && !covers(host))
+    }
+
+    fn rule_alone(&self, rule: &RuleInScope, host: &Hostname, port: u16, used: &mut Used) -> Option<Arc<HostKey>> {
+        if !used.insert(host.name().clone()) {
+            return None;
         }
-        let mut hosts = Vec::new();
-        for host in rule.rule.hosts.iter() {
-            let covers = || host.is_wildcard() && services.iter().any(|entry| host.covers(&entry.host));
-            if self.catalog.service(host).is_some() || covers() || !used.insert(host.name().clone()) {
-                continue;
-            }
-            let mut domains = vec![host.name().clone()];
-            domains.extend(absolute(host).into_iter().filter(|name| used.insert(name.clone())));
-            hosts.push(Arc::new(self.host(host, port, Arc::new(domains), Some(rule), Vec::new())));
-        }
-        hosts
+        let mut domains = vec![host.name().clone()];
+        domains.extend(absolute(host).into_iter().filter(|name| used.insert(name.clone())));
+        Some(Arc::new(self.host(host, port, Arc::new(domains), Some(rule), Vec::new())))
     }
 
     fn unknown(&self, port: u16) -> HostKey {
@@ -222,7 +256,7 @@ pub(super) fn grpc_listeners(scope: &Arc<Scope>, draft: &mut Draft, read: &mut R
 
 pub(super) fn grpc_tables(scope: &Arc<Scope>, draft: &mut Draft, read: &mut Reader<'_>) {
     each_grpc(scope, read, |build, entry, port| {
-        let Some(host) = build.service(entry, port, &mut HashSet::new()) else { return };
+        let Some(host) = build.service(entry, port, &mut Used::default()) else { return };
         let mut host = (*host).clone();
         let with_port = host.domains.iter().map(|name| Name::from(format!("{name}:{port}")));
         host.domains = Arc::new(with_port.collect());
