@@ -19,6 +19,7 @@ use hyper_util::server::conn::auto;
 use kube::client::Body;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// What is answered to a request.
@@ -81,9 +82,11 @@ impl Front {
         let (over, serving) = (stop.clone(), Arc::clone(&shared));
         let thread = std::thread::spawn(move || {
             runtime.block_on(async {
+                // They end with this.
+                let mut connections = JoinSet::new();
                 while let Some(Ok((stream, _))) = over.run_until_cancelled(listener.accept()).await {
                     let (client, shared) = (client.clone(), Arc::clone(&serving));
-                    tokio::spawn(async move {
+                    connections.spawn(async move {
                         let answer = service_fn(move |request| answer(client.clone(), Arc::clone(&shared), request));
                         // Whoever asked may go at any time.
                         _ = auto::Builder::new(TokioExecutor::new())

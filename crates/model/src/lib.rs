@@ -8,7 +8,7 @@
 //! |---|---|
 //! | 0 | objects, proxies, indexes |
 //! | 1 | [`settings::Settings`] |
-//! | 2 | [`services::Services`], [`policy::Policies`], [`rules::Rules`], [`ingress::IngressRules`], [`ingress::IngressGateways`] |
+//! | 2 | [`services::Services`], [`services::AllClaims`], [`policy::Policies`], [`rules::Rules`], [`ingress::IngressRules`], [`ingress::IngressGateways`] |
 //! | 3 | [`services::Visible`], [`endpoints::Endpoints`], [`ingress::IngressRefs`] |
 //! | 4 | [`policy::Resolutions`] |
 //! | 5 | [`scopes::Catalogs`] |

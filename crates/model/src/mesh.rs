@@ -25,8 +25,8 @@ pub fn schema() -> Schema {
     }
     api::for_each_kind!(inputs)
         .index::<services::EntriesByHost>()
-        .index::<services::ServiceAudience>()
-        .index::<services::EntryAudience>()
+        .index::<services::ServiceOffers>()
+        .index::<services::EntryOffers>()
         .index::<endpoints::SlicesByService>()
         .index::<endpoints::PodsByNamespace>()
         .index::<peers::PeersByNamespace>()
@@ -44,6 +44,7 @@ pub fn schema() -> Schema {
         .index::<endpoints::WorkloadsByNamespace>()
         .derived::<settings::Settings>()
         .derived::<services::Services>()
+        .derived::<services::AllClaims>()
         .derived::<peers::NamespacePeers>()
         .derived::<policy::Policies>()
         .derived::<rules::Rules>()

@@ -10,7 +10,7 @@ use names::{Hostname, Labels, Name, Namespace, Protocol, Selector, shortest_cove
 use crate::inputs::Age;
 use crate::policy::{Perspective, ResolutionKey, Resolutions, Resolved, RuleBucket, RulesByHost};
 use crate::rules::{self, RuleInScope, SourceLabels};
-use crate::services::{Resolution, ServiceId, Services, Visible};
+use crate::services::{self, Resolution, ServiceId, Services};
 use crate::settings::{MeshSettings, settings};
 use crate::{Id, Objects, Row};
 
@@ -196,13 +196,13 @@ impl Derived for Catalogs {
 
     fn build(scope: &Arc<Scope>, read: &mut Reader<'_>) -> Option<Catalog> {
         let settings = settings(read)?;
-        let visible = read.row::<Visible>(&scope.namespace)?;
         let rules = rules::visible(&scope.namespace, read);
         let sidecar = scope.sidecar.as_ref().and_then(|id| read.input::<Objects<Sidecar>>(id));
         let imports = imports(sidecar.as_deref(), scope);
-        let mut wanted = Wanted::new(&visible, &rules);
-        let chosen: Vec<_> = imports.iter().map(|import| wanted.choose(import)).collect();
-        let services = resolve(scope, &visible, &wanted.hosts, read);
+        let visible = services::visible(owners(&imports).as_ref(), &scope.namespace, read);
+        let mut wanted = Wanted { viewer: &scope.namespace, visible: &visible, rules: &rules, hosts: BTreeMap::new() };
+        let chosen: Vec<_> = imports.iter().map(|import| wanted.choose(import, read)).collect();
+        let services = resolve(scope, &wanted.hosts, read);
         let at = |host: &Hostname| services.binary_search_by(|entry| entry.host.cmp(host)).ok();
         let egress = imports
             .into_iter()
@@ -332,48 +332,59 @@ impl Import {
     }
 }
 
+/// The namespaces whose services some listener may take; none when they may be any.
+fn owners(imports: &[Import]) -> Option<BTreeSet<Namespace>> {
+    let named = |import: &Import| {
+        let each = import.hosts.iter().map(|(pattern, _)| match pattern {
+            NamespacePattern::Any => None,
+            NamespacePattern::One(namespace) => Some(namespace.clone()),
+        });
+        if import.everything { None } else { each.collect::<Option<Vec<_>>>() }
+    };
+    Some(imports.iter().map(named).collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
 /// Collects what the listeners of a scope want.
 struct Wanted<'a> {
+    viewer: &'a Namespace,
+    /// What there is to be taken.
     visible: &'a BTreeMap<Hostname, Namespace>,
     rules: &'a [RuleInScope],
-    hosts: BTreeSet<&'a Hostname>,
+    /// What is wanted, and who defines it.
+    hosts: BTreeMap<&'a Hostname, Namespace>,
 }
 
 impl<'a> Wanted<'a> {
-    fn new(visible: &'a BTreeMap<Hostname, Namespace>, rules: &'a [RuleInScope]) -> Self {
-        Self { visible, rules, hosts: BTreeSet::new() }
-    }
-
     /// The hosts and rules of one listener. Services that an imported rule sends to come along even when they are not
     /// imported themselves, or its routes would lead nowhere.
-    fn choose(&mut self, import: &Import) -> (Vec<&'a Hostname>, Vec<usize>) {
-        let taken = self.visible.iter().filter(|(host, namespace)| import.takes(namespace, host));
-        let hosts: Vec<&Hostname> = taken.map(|(host, _)| host).collect();
+    fn choose(&mut self, import: &Import, read: &mut Reader<'_>) -> (Vec<&'a Hostname>, Vec<usize>) {
+        let taken: Vec<(&Hostname, &Namespace)> =
+            self.visible.iter().filter(|(host, namespace)| import.takes(namespace, host)).collect();
         let rules: Vec<usize> =
             self.rules.iter().enumerate().filter(|(_, rule)| import.takes_rule(rule)).map(|(at, _)| at).collect();
         // All at once where there are none yet, which is most often.
-        self.hosts.append(&mut hosts.iter().copied().collect());
+        self.hosts.append(&mut taken.iter().map(|(host, namespace)| (*host, (*namespace).clone())).collect());
         if !import.everything {
-            let sent_to = rules.iter().flat_map(|at| self.rules[*at].rule.destinations.iter());
-            // They get clusters, not listeners or virtual hosts of their own.
-            self.hosts.extend(sent_to.filter(|host| self.visible.contains_key(*host)));
+            for host in rules.iter().flat_map(|at| self.rules[*at].rule.destinations.iter()) {
+                // They get clusters, not listeners or virtual hosts of their own.
+                if !self.hosts.contains_key(host)
+                    && let Some(owner) = services::owner_of(host, self.viewer, read)
+                {
+                    self.hosts.insert(host, owner);
+                }
+            }
         }
-        (hosts, rules)
+        (taken.into_iter().map(|(host, _)| host).collect(), rules)
     }
 }
 
 /// The entries of the wanted hosts, in their order.
-fn resolve(
-    scope: &Scope,
-    visible: &BTreeMap<Hostname, Namespace>,
-    wanted: &BTreeSet<&Hostname>,
-    read: &mut Reader<'_>,
-) -> Vec<Entry> {
+fn resolve(scope: &Scope, wanted: &BTreeMap<&Hostname, Namespace>, read: &mut Reader<'_>) -> Vec<Entry> {
     let perspective = Perspective::new(&scope.namespace, &scope.source.rules, read);
     let mut entries = Vec::<Entry>::with_capacity(wanted.len());
     let mut aliases = BTreeMap::<Hostname, Vec<Hostname>>::new();
-    for host in wanted.iter().copied() {
-        let Some(namespace) = visible.get(host) else { continue };
+    for (host, namespace) in wanted {
+        let host = *host;
         let service = ServiceId { namespace: namespace.clone(), host: host.clone() };
         let client = perspective.client(host);
         let key = ResolutionKey { client: client.clone(), service };

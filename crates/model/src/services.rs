@@ -1,6 +1,6 @@
 //! Services: Kubernetes Services and ServiceEntries as one notion, and which of them a namespace sees under which host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,9 +9,8 @@ use api::networking::{Location, Resolution as EntryResolution, ServiceEntry};
 use graph::{Derived, Index, Reader};
 use names::{Hostname, Labels, Name, Namespace, Protocol, Selector};
 
-use crate::export::{Audience, Export};
-use crate::inputs::Age;
-use crate::settings::{Base, settings};
+use crate::export::Export;
+use crate::settings::{Base, MeshSettings, settings};
 use crate::{Id, Objects, Row};
 
 /// A service: the host in the namespace that defines it.
@@ -123,43 +122,54 @@ impl Index for EntriesByHost {
     }
 }
 
-/// Kubernetes Services by who may see them.
-pub struct ServiceAudience;
+/// Where an index files what objects offer.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Shelf {
+    /// Those of all.
+    All,
+    /// Those of a namespace.
+    Of(Namespace),
+}
 
-impl Index for ServiceAudience {
+/// What Kubernetes Services offer.
+pub struct ServiceOffers;
+
+impl Index for ServiceOffers {
     type Of = Objects<KubeService>;
-    type Bucket = Audience;
-    type Item = Offer;
-    const NAME: &'static str = "services by audience";
+    type Bucket = Shelf;
+    type Item = Arc<Offer>;
+    const NAME: &'static str = "hosts of services";
 
-    fn entries(id: &Id, row: &Arc<Row<KubeService>>) -> Vec<(Audience, Offer)> {
+    fn entries(id: &Id, row: &Arc<Row<KubeService>>) -> Vec<(Shelf, Arc<Offer>)> {
         let hosts = vec![Hostname::of_service(&id.name, &id.namespace, &row.domain)];
-        let offer = Offer { hosts, kubernetes: true, age: row.age() };
-        kube_export(row).audiences().into_iter().map(|audience| (audience, offer.clone())).collect()
+        on_shelves(id, Offer { hosts, export: kube_export(row) })
     }
 }
 
-/// ServiceEntries by who may see them.
-pub struct EntryAudience;
+/// What ServiceEntries offer.
+pub struct EntryOffers;
 
-impl Index for EntryAudience {
+impl Index for EntryOffers {
     type Of = Objects<ServiceEntry>;
-    type Bucket = Audience;
-    type Item = Offer;
-    const NAME: &'static str = "service entries by audience";
+    type Bucket = Shelf;
+    type Item = Arc<Offer>;
+    const NAME: &'static str = "hosts of service entries";
 
-    fn entries(_: &Id, row: &Arc<Row<ServiceEntry>>) -> Vec<(Audience, Offer)> {
-        let offer = Offer { hosts: entry_hosts(row), kubernetes: false, age: row.age() };
-        entry_export(row).audiences().into_iter().map(|audience| (audience, offer.clone())).collect()
+    fn entries(id: &Id, row: &Arc<Row<ServiceEntry>>) -> Vec<(Shelf, Arc<Offer>)> {
+        on_shelves(id, Offer { hosts: entry_hosts(row), export: entry_export(row) })
     }
 }
 
-/// What an object puts into the competition for hosts.
+/// Hosts that an object defines, and for whom.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Offer {
     hosts: Vec<Hostname>,
-    kubernetes: bool,
-    age: Age,
+    export: Export,
+}
+
+fn on_shelves(id: &Id, offer: Offer) -> Vec<(Shelf, Arc<Offer>)> {
+    let offer = Arc::new(offer);
+    vec![(Shelf::All, offer.clone()), (Shelf::Of(id.namespace.clone()), offer)]
 }
 
 fn entry_hosts(row: &Row<ServiceEntry>) -> Vec<Hostname> {
@@ -330,45 +340,120 @@ fn entry_port(port: &api::networking::ServicePort) -> ServicePort {
     }
 }
 
-/// Which services a namespace sees, by host; where several namespaces define a host, the one that counts for this viewer: its own,
-/// then a Kubernetes Service, then the oldest (`istio: pilot/pkg/model/sidecar.go`, PILOT_SIDECAR_PICK_BEST_SERVICE_NAMESPACE).
+/// What has to be known of all services together.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Claims {
+    /// The namespaces that define some.
+    pub owners: BTreeSet<Namespace>,
+    /// Hosts that more than one namespace defines, whoever may see them.
+    pub contested: BTreeSet<Hostname>,
+}
+
+/// The only row of [`Claims`].
+pub struct AllClaims;
+
+impl Derived for AllClaims {
+    type Key = ();
+    type Value = Claims;
+    const NAME: &'static str = "claims";
+    const LEVEL: u8 = 2;
+
+    fn build((): &(), read: &mut Reader<'_>) -> Option<Claims> {
+        let (services, entries) = (read.bucket::<ServiceOffers>(&Shelf::All), read.bucket::<EntryOffers>(&Shelf::All));
+        let mut owner = HashMap::<&Hostname, &Namespace>::new();
+        let mut claims = Claims::default();
+        for (id, offer) in services.iter().chain(entries.iter()) {
+            if !claims.owners.contains(&id.namespace) {
+                claims.owners.insert(id.namespace.clone());
+            }
+            let others = offer.hosts.iter().filter(|host| *owner.entry(host).or_insert(&id.namespace) != &id.namespace);
+            claims.contested.extend(others.cloned());
+        }
+        Some(claims)
+    }
+}
+
+/// The hosts that a namespace defines for a viewer, in their order. Where several namespaces define a host, it is that of one of them: the
+/// viewer's own, then that of a Kubernetes Service, then that of the oldest (`istio: pilot/pkg/model/sidecar.go`,
+/// PILOT_SIDECAR_PICK_BEST_SERVICE_NAMESPACE).
 pub struct Visible;
 
+/// Who looks, and at whose services.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Sight {
+    /// The namespace that defines them.
+    pub owner: Namespace,
+    /// The namespace of the client.
+    pub viewer: Namespace,
+}
+
 impl Derived for Visible {
-    type Key = Namespace;
-    type Value = BTreeMap<Hostname, Namespace>;
+    type Key = Sight;
+    type Value = Vec<Hostname>;
     const NAME: &'static str = "visible services";
     const LEVEL: u8 = 3;
 
-    fn build(viewer: &Namespace, read: &mut Reader<'_>) -> Option<BTreeMap<Hostname, Namespace>> {
+    fn build(Sight { owner, viewer }: &Sight, read: &mut Reader<'_>) -> Option<Vec<Hostname>> {
         let settings = settings(read)?;
         let default = &settings.mesh.default_service_export_to;
-        let mut best = BTreeMap::<Hostname, (Rank, Namespace)>::new();
-        for audience in Audience::of(viewer) {
-            let services = read.bucket::<ServiceAudience>(&audience);
-            let entries = read.bucket::<EntryAudience>(&audience);
-            for (id, offer) in services.iter().chain(entries.iter()) {
-                let allowed = audience != Audience::Default || Export::Default.allows(viewer, &id.namespace, default);
-                if allowed {
-                    offer.compete(viewer, &id.namespace, &mut best);
-                }
-            }
-        }
-        Some(best.into_iter().map(|(host, (_, namespace))| (host, namespace)).collect())
+        let claims = read.row::<AllClaims>(&())?;
+        let shelf = Shelf::Of(owner.clone());
+        let (services, entries) = (read.bucket::<ServiceOffers>(&shelf), read.bucket::<EntryOffers>(&shelf));
+        let offers = services.iter().chain(entries.iter()).map(|(_, offer)| offer);
+        let seen = offers.filter(|offer| offer.export.allows(viewer, owner, default));
+        let mut hosts: Vec<Hostname> = seen.flat_map(|offer| offer.hosts.iter().cloned()).collect();
+        hosts.sort();
+        hosts.dedup();
+        let mut wins = |host: &Hostname| winner(host, viewer, &settings, read).as_ref() == Some(owner);
+        hosts.retain(|host| !claims.contested.contains(host) || wins(host));
+        Some(hosts)
     }
 }
 
-/// Smaller is better: not the viewer's own, not Kubernetes, younger, all count against an offer.
-type Rank = (bool, bool, Age);
-
-impl Offer {
-    fn compete(&self, viewer: &Namespace, namespace: &Namespace, best: &mut BTreeMap<Hostname, (Rank, Namespace)>) {
-        let rank = (viewer != namespace, !self.kubernetes, self.age.clone());
-        for host in &self.hosts {
-            let better = best.get(host).is_none_or(|(other, _)| rank < *other);
-            if better {
-                best.insert(host.clone(), (rank.clone(), namespace.clone()));
-            }
-        }
-    }
+/// The namespace whose service a contested host is for a viewer.
+fn winner(host: &Hostname, viewer: &Namespace, settings: &MeshSettings, read: &mut Reader<'_>) -> Option<Namespace> {
+    let default = &settings.mesh.default_service_export_to;
+    let entries = read.bucket::<EntriesByHost>(host);
+    let offers = entries.iter().filter(|(id, row)| entry_export(row).allows(viewer, &id.namespace, default));
+    let of_entries = offers.map(|(id, row)| (id.namespace != *viewer, true, row.age(), id.namespace.clone()));
+    let service = kubernetes_service(host, &settings.base)
+        .and_then(|id| read.input::<Objects<KubeService>>(&id))
+        .filter(|row| kube_export(row).allows(viewer, &row.meta.namespace, default));
+    let of_service = service.map(|row| {
+        let namespace = row.meta.namespace.clone();
+        (namespace != *viewer, false, row.age(), namespace)
+    });
+    // Not the viewer's own, not Kubernetes, younger: all count against an offer.
+    of_entries.chain(of_service).min().map(|(.., namespace)| namespace)
 }
+
+/// What a namespace sees of these owners (of all without any), by host. Only what is looked at is depended on.
+pub fn visible(
+    owners: Option<&BTreeSet<Namespace>>,
+    viewer: &Namespace,
+    read: &mut Reader<'_>,
+) -> BTreeMap<Hostname, Namespace> {
+    let claims = if owners.is_none() { read.row::<AllClaims>(&()) } else { None }.unwrap_or_default();
+    let mut found = Vec::new();
+    for owner in owners.unwrap_or(&claims.owners) {
+        let sight = Sight { owner: owner.clone(), viewer: viewer.clone() };
+        let hosts = read.row::<Visible>(&sight).unwrap_or_default();
+        found.extend(hosts.iter().map(|host| (host.clone(), owner.clone())));
+    }
+    found.into_iter().collect()
+}
+
+/// The namespace that defines a host for a viewer, who need not see anything else of it.
+pub fn owner_of(host: &Hostname, viewer: &Namespace, read: &mut Reader<'_>) -> Option<Namespace> {
+    let service = kubernetes_service(host, &settings(read)?.base).map(|id| id.namespace);
+    let mut owners: BTreeSet<Namespace> =
+        read.bucket::<EntriesByHost>(host).iter().map(|(id, _)| id.namespace.clone()).collect();
+    owners.extend(service);
+    owners.into_iter().find(|owner| {
+        let sight = Sight { owner: owner.clone(), viewer: viewer.clone() };
+        read.row::<Visible>(&sight).is_some_and(|hosts| hosts.binary_search(host).is_ok())
+    })
+}
+
+#[cfg(test)]
+mod tests;
